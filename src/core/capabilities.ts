@@ -1,0 +1,75 @@
+/**
+ * What a store, backend or writer can do: declared, never guessed. Capabilities gate argument checks, layers, and which
+ * conformance groups run.
+ */
+
+/** How far something is supported: by the medium itself, by our own code above it, or not at all. */
+export type Support = "native" | "emulated" | "none";
+
+/** What a byte store can do. */
+export interface StoreCapabilities {
+  /** Takes writes. `false` refuses every write with `READ_ONLY`. */
+  readonly write: boolean;
+  /** Lists keys. */
+  readonly list: boolean;
+  /** Create-only writes (`ifAbsent`) that cannot be raced. */
+  readonly ifAbsent: Support;
+  /** Compare-and-set writes (`ifMatch`). `emulated`: safe within one process only. */
+  readonly ifMatch: Support;
+  /** Range reads move only the bytes asked for. `emulated`: the whole value is read. */
+  readonly ranges: Support;
+  /** `openWriter` streams in bounded memory. `emulated`: it collects the value in memory. */
+  readonly streamingWrite: Support;
+  /** A byte writer takes chunks at any position. */
+  readonly positionalWrite: boolean;
+  /** Real directories and links: the store is a `DirectoryStore`. */
+  readonly directories: boolean;
+  /** Symbolic links. */
+  readonly symlinks: boolean;
+  /** `rename` is one atomic step. `emulated`: copy, then delete. */
+  readonly rename: Support;
+  /** Values outlive the process. */
+  readonly persistent: boolean;
+}
+
+/** What a value backend can do. */
+export interface Capabilities {
+  /** Loads values. */
+  readonly read: boolean;
+  /** Saves values. */
+  readonly write: boolean;
+  /** Lists files and directories. */
+  readonly list: boolean;
+  /** Empty directories exist. `false`: directories are implied by the keys below them. */
+  readonly directories: boolean;
+  /** Symbolic links. */
+  readonly symlinks: boolean;
+  /**
+   * Paths are checked against the backend before an operation: the parent of a new value must be a directory, and a
+   * path below a file is refused. The seed's `requires_filesystem_validation`: true for storage backends, false for
+   * read-only and virtual ones.
+   */
+  readonly requiresFilesystemValidation: boolean;
+  /** `"any"`: takes whatever a codec (or memory) can hold. `"arrays"`: n-dimensional arrays only. */
+  readonly values: "any" | "arrays";
+  /** Leading slashes make another key (`"distinct"`) or mean the root (`"rooted"`). */
+  readonly absoluteKeys: "distinct" | "rooted";
+  /** Values outlive the process. */
+  readonly persistent: boolean;
+  /** Has a frame writer. */
+  readonly frames: boolean;
+}
+
+/** Capabilities of an ordinary read-write backend; spread and override. */
+export const storageCapabilities: Capabilities = {
+  read: true,
+  write: true,
+  list: true,
+  directories: true,
+  symlinks: false,
+  requiresFilesystemValidation: true,
+  values: "any",
+  absoluteKeys: "rooted",
+  persistent: true,
+  frames: false,
+};

@@ -1,0 +1,151 @@
+/** The reading half that storage, read-only and virtual backends share. */
+import { BackendBase, type DirectoryEntry } from "./backend.ts";
+import { type BatchOptions, mapBatch } from "./batch.ts";
+import { brand } from "./brand.ts";
+import type { OperationOptions } from "./byte-store.ts";
+import { checkAborted } from "./checks.ts";
+import type { DataSource, EntryStat, ListFilesOptions, LoadOptions } from "./data-source.ts";
+import { type ErrorContext, StorageError } from "./errors.ts";
+import { globMatcher } from "./glob.ts";
+import { compareKeys, joinKey } from "./key.ts";
+
+/** What `doStat` answers; the base adds the path. */
+export type BackendStat = Omit<EntryStat, "path">;
+
+/** Options of `doStat`. */
+export interface DoStatOptions extends OperationOptions {
+  /** True: describe what a link leads to, `missing` if nothing. False: describe the link. */
+  readonly followSymlinks: boolean;
+}
+
+/**
+ * Implements {@link DataSource} above three hooks: `doLoad`, `doStat` and `doList`. Not used as a type of its own: take
+ * `DataSource` for parameters, and extend `ReadOnlyBackend`, `StorageBackend` or `VirtualBackend`.
+ */
+export abstract class ReadableBackend extends BackendBase implements DataSource {
+  load(path: string, options: LoadOptions = {}): Promise<unknown> {
+    return this.perform("load", path, options, (key) => this.doLoad(key, options));
+  }
+
+  loadBatch(paths: readonly string[], options: LoadOptions & BatchOptions = {}): Promise<unknown[]> {
+    return mapBatch<string, unknown>(
+      paths,
+      (path) => this.load(path, options),
+      options,
+      (error) => error,
+    );
+  }
+
+  listFiles(directory: string, options: ListFilesOptions = {}): Promise<string[]> {
+    return this.perform("listFiles", directory, options, async (key, context) => {
+      await this.#checkDirectory(key, options, context);
+      const keep = fileFilter(options);
+      const found: string[] = [];
+      for await (const path of this.#walk(key, options)) if (keep(path)) found.push(path);
+      return found.map((path) => joinKey(directory, path));
+    });
+  }
+
+  listDir(path: string, options: OperationOptions = {}): Promise<string[]> {
+    return this.perform("listDir", path, options, async (key, context) => {
+      await this.#checkDirectory(key, options, context);
+      const names: string[] = [];
+      for await (const entry of this.doList(key, options)) names.push(entry.name);
+      return names.sort(compareKeys);
+    });
+  }
+
+  async exists(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return (await this.#follow("exists", path, options)).exists;
+  }
+
+  async isFile(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return (await this.#follow("isFile", path, options)).kind === "file";
+  }
+
+  async isDir(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return (await this.#follow("isDir", path, options)).kind === "directory";
+  }
+
+  /** True if the path is itself a symbolic link, broken or not. */
+  async isSymlink(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return (await this.stat(path, options)).kind === "symlink";
+  }
+
+  /** Describes a path without following a link at its end; `exists` says whether the link leads anywhere. */
+  stat(path: string, options: OperationOptions = {}): Promise<EntryStat> {
+    return this.perform("stat", path, options, async (key) => {
+      const stat = await this.doStat(key, { ...options, followSymlinks: false });
+      return { path, ...stat };
+    });
+  }
+
+  /** Loads the value of a key. Throw anything for a missing one; `NOT_FOUND` is best. */
+  protected abstract doLoad(key: string, options: LoadOptions): Promise<unknown>;
+
+  /** Describes a key; `{ kind: "missing", exists: false }` where nothing is. Must not throw for absence. */
+  protected abstract doStat(key: string, options: DoStatOptions): Promise<BackendStat>;
+
+  /** Yields the immediate entries of a directory that exists, in any order. */
+  protected abstract doList(key: string, options: OperationOptions): AsyncIterable<DirectoryEntry>;
+
+  /** Identity of a directory once links are followed, to visit each once. Override where there are links. */
+  protected async doRealKey(key: string, _options: OperationOptions): Promise<string> {
+    return key;
+  }
+
+  #follow(operation: string, path: string, options: OperationOptions): Promise<BackendStat> {
+    return this.perform(operation, path, options, (key) => this.doStat(key, { ...options, followSymlinks: true }));
+  }
+
+  async #checkDirectory(key: string, options: OperationOptions, context: ErrorContext): Promise<void> {
+    const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
+    if (kind === "directory") return;
+    if (kind === "missing") {
+      throw new StorageError("NOT_FOUND", `No directory "${context.identifier}" in "${this.name}"`, context);
+    }
+    throw new StorageError("NOT_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a file`, context);
+  }
+
+  /** Paths of files relative to `root`, breadth first, each level ordered by path. */
+  async *#walk(root: string, options: ListFilesOptions): AsyncGenerator<string> {
+    const visited = new Set(options.followSymlinks ? [await this.doRealKey(root, options)] : []);
+    let level = [""];
+    while (level.length > 0) {
+      const files: string[] = [];
+      const below: string[] = [];
+      for (const directory of level) {
+        for await (const entry of this.doList(joinKey(root, directory) || root, options)) {
+          checkAborted(options.signal, { backend: this.name, operation: "listFiles" });
+          const path = joinKey(directory, entry.name);
+          const key = joinKey(root, path);
+          const isLink = entry.kind === "symlink";
+          const kind = isLink ? (await this.doStat(key, { ...options, followSymlinks: true })).kind : entry.kind;
+          if (kind === "file") files.push(path);
+          if (kind !== "directory" || !options.recursive || (isLink && !options.followSymlinks)) continue;
+          if (options.followSymlinks) {
+            const real = await this.doRealKey(key, options);
+            if (visited.has(real)) continue;
+            visited.add(real);
+          }
+          below.push(path);
+        }
+      }
+      yield* files.sort(compareKeys);
+      level = below;
+    }
+  }
+}
+
+brand(ReadableBackend, "DataSource");
+
+/** A test for paths by the pattern and extensions of a listing. */
+export function fileFilter(options: Pick<ListFilesOptions, "pattern" | "extensions">): (path: string) => boolean {
+  const matches = options.pattern === undefined ? () => true : globMatcher(options.pattern);
+  if (options.extensions === undefined) return matches;
+  const endings = [...options.extensions].map((ending) => `.${ending.replace(/^\./, "").toLowerCase()}`);
+  return (path) => {
+    const lower = path.toLowerCase();
+    return endings.some((ending) => lower.endsWith(ending)) && matches(path);
+  };
+}
