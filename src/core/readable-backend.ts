@@ -38,6 +38,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
 
   listFiles(directory: string, options: ListFilesOptions = {}): Promise<string[]> {
     return this.perform("listFiles", directory, options, async (key, context) => {
+      if (!this.capabilities.list) throw this.unsupported("listFiles");
       await this.#checkDirectory(key, options, context);
       const keep = fileFilter(options);
       const found: string[] = [];
@@ -48,6 +49,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
 
   listDir(path: string, options: OperationOptions = {}): Promise<string[]> {
     return this.perform("listDir", path, options, async (key, context) => {
+      if (!this.capabilities.list) throw this.unsupported("listDir");
       await this.#checkDirectory(key, options, context);
       const names: string[] = [];
       for await (const entry of this.doList(key, options)) names.push(entry.name);
@@ -115,7 +117,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
       const files: string[] = [];
       const below: string[] = [];
       for (const directory of level) {
-        for await (const entry of this.doList(joinKey(root, directory) || root, options)) {
+        for await (const entry of this.doList(directory === "" ? root : joinKey(root, directory), options)) {
           checkAborted(options.signal, { backend: this.name, operation: "listFiles" });
           const path = joinKey(directory, entry.name);
           const key = joinKey(root, path);

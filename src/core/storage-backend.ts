@@ -26,7 +26,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
   }
 
   save(data: unknown, identifier: string, options: SaveOptions = {}): Promise<SaveResult> {
-    return this.perform("save", identifier, options, async (key, context) => {
+    return this.#write("save", identifier, options, async (key, context) => {
       const ifExists = options.ifExists ?? this.ifExists;
       await this.#checkTarget(key, options, context);
       return { ...(await this.doSave(data, key, { ...options, ifExists }, context)), identifier };
@@ -50,7 +50,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
 
   /** Removes a file, a link (never what it points to) or an empty directory. */
   delete(path: string, options: OperationOptions = {}): Promise<void> {
-    return this.perform("delete", path, options, async (key, context) => {
+    return this.#write("delete", path, options, async (key, context) => {
       const { kind } = await this.#need(key, options, context);
       if (kind === "directory" && !(await this.#isEmpty(key, options))) {
         throw new StorageError("IS_A_DIRECTORY", `"${path}" is a directory that is not empty; use deleteAll`, context);
@@ -61,7 +61,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
 
   /** Removes a file, a link, or a directory with all it holds. Links inside are removed, never followed. */
   deleteAll(path: string, options: OperationOptions = {}): Promise<void> {
-    return this.perform("deleteAll", path, options, async (key, context) => {
+    return this.#write("deleteAll", path, options, async (key, context) => {
       const { kind } = await this.#need(key, options, context);
       if (kind === "directory") await this.doDeleteAll(key, options);
       else await this.doDelete(key, kind, options);
@@ -70,7 +70,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
 
   /** Makes a directory and those above it. Idempotent; legal everywhere, also where directories are only implied. */
   ensureDirectory(path: string, options: OperationOptions = {}): Promise<void> {
-    return this.perform("ensureDirectory", path, options, async (key) => {
+    return this.#write("ensureDirectory", path, options, async (key) => {
       if (this.capabilities.directories) await this.doCreateDirectory(key, options);
     });
   }
@@ -91,7 +91,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
    * @param options - `ifExists: "replace"` replaces an existing link, never a file or a directory.
    */
   createSymlink(source: string, link: string, options: TransferOptions = {}): Promise<void> {
-    return this.perform("createSymlink", link, options, async (key, context) => {
+    return this.#write("createSymlink", link, options, async (key, context) => {
       if (!this.capabilities.symlinks) throw this.unsupported("createSymlink");
       const target = this.resolveKey(source);
       const stat = await this.doStat(target, { ...options, followSymlinks: false });
@@ -174,7 +174,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     options: TransferOptions,
     run: (source: string, target: string) => Promise<void>,
   ): Promise<void> {
-    return this.perform(operation, from, options, async (source, context) => {
+    return this.#write(operation, from, options, async (source, context) => {
       const target = this.resolveKey(to);
       const { kind } = await this.#need(source, options, context);
       const where = { ...context, identifier: to };
@@ -189,6 +189,19 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
       if (there.kind !== "missing" && !replaces) throw this.#exists(to, where);
       await this.#checkTarget(target, options, where);
       await run(source, target);
+    });
+  }
+
+  /** As `perform`, and refused where the capabilities declare no writes. */
+  #write<T>(
+    operation: string,
+    identifier: string,
+    options: OperationOptions,
+    run: (key: string, context: ErrorContext) => Promise<T>,
+  ): Promise<T> {
+    return this.perform(operation, identifier, options, (key, context) => {
+      if (this.capabilities.write) return run(key, context);
+      throw new StorageError("READ_ONLY", `Backend "${this.name}" takes no writes`, context);
     });
   }
 
@@ -229,7 +242,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     const ifExists = options.ifExists ?? this.ifExists;
     const seen = new Set<string>();
     for (const identifier of identifiers) {
-      await this.perform("saveBatch", identifier, options, async (key, context) => {
+      await this.#write("saveBatch", identifier, options, async (key, context) => {
         if (seen.has(key)) {
           throw new StorageError("INVALID_DATA", `"${identifier}" occurs twice in the batch`, context);
         }
