@@ -6,5 +6,6 @@ export default defineConfig({
     environment: "node",
     testTimeout: 20_000,
     maxWorkers: 2,
+    reporters: ["default", "./test/support/closing-line.ts"],
   },
 });
