@@ -24,11 +24,12 @@ for version in "$@"; do
       if (typeof target === "object") await import(`sluice${subpath.slice(1)}`);
     }
     const { BackendSet, createRegistry, FileManager, ndArray, arraysEqual } = await import("sluice");
-    await using backends = new BackendSet(createRegistry());
+    const backends = new BackendSet(createRegistry());
     const files = new FileManager(backends);
     const image = ndArray(Uint16Array.from({ length: 12 }, (_, i) => i * 5000), [3, 4]);
     await files.save(image, "image.tif", "memory");
     if (!arraysEqual(image, await files.load("image.tif", "memory"))) throw new Error("another image came back");
+    await backends.close();
   '
   "$node" dist/src/cli/main.js acquire examples/session.yaml --num 3 --json > "$scratch/run.json"
   "$node" -e 'JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"))' "$scratch/run.json"
