@@ -1,0 +1,14 @@
+/**
+ * Codecs: values to bytes and back, by suffix, by name or by MIME type; and the backend that uses them above any byte
+ * store.
+ *
+ * @module
+ */
+export { bytesCodec } from "./bytes.ts";
+export type { Codec, CodecContext } from "./codec.ts";
+export { CodecSet, type RegisterCodecOptions } from "./codec-set.ts";
+export { createCodecs } from "./default-codecs.ts";
+export { FileBackend, type FileBackendOptions } from "./file-backend.ts";
+export { jsonCodec } from "./json.ts";
+export { npyCodec } from "./npy.ts";
+export { textCodec } from "./text.ts";
