@@ -1,0 +1,305 @@
+/**
+ * Named instances of backends. The name is what pipelines pass as their backend key.
+ *
+ * @see OpenHCS `base.py`, `storage_registry`, which has one instance of each class for the whole process
+ */
+import type { CodecSet } from "../src/codecs/codec-set.ts";
+import { BackendBase } from "../src/core/backend.ts";
+import type { ByteStore, OperationOptions } from "../src/core/byte-store.ts";
+import type { InstanceConfig, OpenContext } from "../src/core/descriptor.ts";
+import { runAll, StorageError, StorageResolutionError } from "../src/core/errors.ts";
+import type { FrameWriter } from "../src/core/frame-writer.ts";
+import { Instance } from "./instance.ts";
+import { type RegisterOptions, type Registry, unknownName } from "./registry.ts";
+import { isUri, resolveUri } from "./uri.ts";
+
+/** Options of a {@link BackendSet}. */
+export interface BackendSetOptions {
+  /** Folder that relative paths in the configurations are relative to. Default: the working directory. */
+  readonly baseDirectory?: string | undefined;
+  /** Codecs of the file-like instances. Default: those that come with Sluice. */
+  readonly codecs?: CodecSet | undefined;
+}
+
+/** Options of {@link BackendSet.openWriter}. */
+export interface OpenWriterOptions extends OperationOptions {
+  /** Name of the writer, for messages. Default: the key of its backend. */
+  readonly instance?: string | undefined;
+}
+
+/** The instances that the default set has. */
+export const defaultInstances: Readonly<Record<string, InstanceConfig>> = {
+  disk: { use: "disk" },
+  memory: { use: "memory" },
+};
+
+/**
+ * Named instances, each opened once, on first use, also when many ask at the same time. A failed opening is forgotten,
+ * so that the next request tries again. Names are case-insensitive.
+ *
+ * The set owns what it opens: {@link BackendSet.close} closes dependents before what they depend on, tries all, and
+ * reports every failure. Live instances that were set belong to whoever made them.
+ *
+ * @example
+ * ```ts
+ * import { BackendSet, createRegistry } from "sluice/registry";
+ * await using backends = new BackendSet(createRegistry(), {
+ *   raw: { use: "disk", root: "/data" },
+ *   scratch: { use: "memory" },
+ * });
+ * const raw = await backends.get("raw");
+ * ```
+ */
+export class BackendSet implements AsyncDisposable {
+  /** Where the keys in `use` come from. */
+  readonly registry: Registry;
+  readonly #options: BackendSetOptions;
+  readonly #instances = new Map<string, Instance>();
+  /** Stores of URIs and of inline configurations, and instances that were replaced: to be closed with the rest. */
+  readonly #others = new Map<string, Instance>();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * @param instances - Configurations by name; each names its backend in `use`. Nothing is opened.
+   * @throws A {@link StorageError} `CONFIG_INVALID` for a configuration without `use`, a bad name, or two names that
+   * differ only in case.
+   */
+  constructor(
+    registry: Registry,
+    instances: Readonly<Record<string, InstanceConfig>> = {},
+    options: BackendSetOptions = {},
+  ) {
+    this.registry = registry;
+    this.#options = options;
+    for (const [name, config] of Object.entries(instances)) this.define(name, config);
+  }
+
+  /**
+   * Adds a configuration. Opens nothing.
+   *
+   * @throws A {@link StorageError}: `CONFIG_INVALID`; `ALREADY_EXISTS` for a taken name, unless `override` is set.
+   */
+  define(name: string, config: InstanceConfig, options: RegisterOptions = {}): void {
+    this.#add(new Instance(instanceName(name), checkConfig(config, name)), options);
+  }
+
+  /**
+   * Adds a live instance. Opens nothing; the instance stays the caller's to close.
+   *
+   * @throws A {@link StorageError}: `INVALID_DATA` if it is no backend; `ALREADY_EXISTS` for a taken name, configured
+   * or live, unless `override` is set.
+   */
+  set(name: string, backend: BackendBase, options: RegisterOptions = {}): void {
+    if (!(backend instanceof BackendBase)) {
+      throw new StorageError("INVALID_DATA", `"${name}" cannot be set: it extends none of the backend base classes`, {
+        operation: "set",
+        identifier: name,
+      });
+    }
+    this.#add(new Instance(instanceName(name), backend), options);
+  }
+
+  /** Names of the instances, in the order they were added. */
+  keys(): string[] {
+    return [...this.#instances.keys()];
+  }
+
+  /** True if there is an instance of this name. */
+  has(name: string): boolean {
+    return typeof name === "string" && this.#instances.has(name.toLowerCase());
+  }
+
+  /**
+   * The value backend of a name, opened on first use.
+   *
+   * @returns The same object at every call; it belongs to the set.
+   * @throws A {@link StorageError}: `UNKNOWN_BACKEND` that lists the known names; `CONFIG_INVALID` for wrong options or
+   * a cycle of references; `NOT_OPEN` once the set is closed; or what the backend threw.
+   */
+  async get(name: string): Promise<BackendBase> {
+    this.#checkOpen("get", name);
+    return this.#values(this.#need(name));
+  }
+
+  /** All value backends, in the order of {@link BackendSet.keys}. Opens those that are not open. */
+  async values(): Promise<BackendBase[]> {
+    return (await this.items()).map(([, backend]) => backend);
+  }
+
+  /** All names with their value backends. Opens those that are not open. */
+  async items(): Promise<[name: string, backend: BackendBase][]> {
+    return Promise.all(this.keys().map(async (name) => [name, await this.get(name)] as [string, BackendBase]));
+  }
+
+  /**
+   * The byte store of a reference.
+   *
+   * @param reference - An instance name: its own store, shared with its value backend. A URI such as `file:///data`: a
+   * store rooted there, shared by all who ask for the same URI. A configuration `{ use, … }`: a new store.
+   * @returns A store that belongs to the set.
+   * @throws A {@link StorageError}: as {@link BackendSet.get}; `UNSUPPORTED` where the instance has no byte store.
+   */
+  async store(reference: string | InstanceConfig): Promise<ByteStore> {
+    return this.#storeFor(undefined, reference);
+  }
+
+  /**
+   * Opens a new frame writer. The caller closes it; what is left when the set closes is closed first.
+   *
+   * @param config - `use`, and the options of the writer.
+   * @throws A {@link StorageError}: `UNKNOWN_BACKEND`, `CONFIG_INVALID`, `UNSUPPORTED` for a backend without writer, or
+   * what the backend threw.
+   */
+  async openWriter(config: InstanceConfig, options: OpenWriterOptions = {}): Promise<FrameWriter> {
+    const { use } = checkConfig(config, options.instance ?? "writer");
+    this.#checkOpen("openWriter", use);
+    const holder = this.#other(options.instance ?? use, config);
+    return this.#forgetIfFailed(holder, holder.openWriter(this.registry, this.#context(holder, options.signal)));
+  }
+
+  /**
+   * Closes everything that the set has opened, dependents first. Idempotent.
+   *
+   * @throws What one instance threw; an `AggregateError` for several.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #values(instance: Instance): Promise<BackendBase> {
+    return instance.values(this.registry, this.#context(instance), this.#options.codecs);
+  }
+
+  async #storeFor(asker: Instance | undefined, reference: string | InstanceConfig): Promise<ByteStore> {
+    const name = typeof reference === "string" ? reference : reference?.use;
+    this.#checkOpen("store", name);
+    const target = this.#target(asker, reference);
+    if (asker !== undefined) {
+      const path = target.pathTo(asker);
+      if (path !== undefined) {
+        const names = [asker, ...path].map((instance) => instance.name).join(" → ");
+        throw new StorageError("CONFIG_INVALID", `Backends refer to each other in a circle: ${names}`, {
+          backend: asker.name,
+          operation: "store",
+          identifier: name,
+        });
+      }
+      asker.needs.add(target);
+    }
+    const opening = target.store(this.registry, this.#context(target));
+    return this.#instances.get(target.name) === target ? opening : this.#forgetIfFailed(target, opening);
+  }
+
+  #target(asker: Instance | undefined, reference: string | InstanceConfig): Instance {
+    if (typeof reference !== "string") {
+      const config = checkConfig(reference, asker?.name ?? "store");
+      return this.#other(asker === undefined ? config.use : `${asker.name}/${config.use}`, config);
+    }
+    if (this.has(reference) || !isUri(reference)) return this.#need(reference);
+    const { key, options, href } = resolveUri(this.registry, reference);
+    const shared = this.#others.get(href);
+    if (shared !== undefined) return shared;
+    const instance = new Instance(href, { use: key, ...options });
+    this.#others.set(href, instance);
+    return instance;
+  }
+
+  /** An instance without a name in the set. */
+  #other(name: string, config: InstanceConfig): Instance {
+    const instance = new Instance(name, config);
+    this.#others.set(`#${this.#others.size} ${name}`, instance);
+    return instance;
+  }
+
+  async #forgetIfFailed<T>(instance: Instance, opening: Promise<T>): Promise<T> {
+    try {
+      return await opening;
+    } catch (error) {
+      for (const [name, other] of this.#others) if (other === instance) this.#others.delete(name);
+      throw error;
+    }
+  }
+
+  #context(instance: Instance, signal?: AbortSignal): OpenContext {
+    return {
+      instance: instance.name,
+      store: (reference) => this.#storeFor(instance, reference),
+      baseDirectory: this.#options.baseDirectory,
+      signal,
+    };
+  }
+
+  #need(name: string): Instance {
+    const instance = typeof name === "string" ? this.#instances.get(name.toLowerCase()) : undefined;
+    if (instance !== undefined) return instance;
+    if (typeof name !== "string" || !this.registry.has(name)) {
+      throw unknownName("backend", name, this.#instances.keys());
+    }
+    throw new StorageResolutionError(
+      `No instance "${name}" is defined, though such a backend is registered; define("${name}", { use: "${name}" }) ` +
+        `makes one. Known: ${this.keys().join(", ") || "none"}`,
+      { identifier: name },
+    );
+  }
+
+  #add(instance: Instance, { override = false }: RegisterOptions): void {
+    this.#checkOpen("set", instance.name);
+    const previous = this.#instances.get(instance.name);
+    if (previous !== undefined) {
+      if (!override) {
+        throw new StorageError(
+          "ALREADY_EXISTS",
+          `There is a backend instance "${instance.name}" already; pass override: true to replace it`,
+          { operation: "set", identifier: instance.name },
+        );
+      }
+      this.#others.set(`#${this.#others.size} ${previous.name}`, previous);
+    }
+    this.#instances.set(instance.name, instance);
+  }
+
+  async #closeAll(): Promise<void> {
+    const all = [...this.#instances.values(), ...this.#others.values()];
+    await Promise.all(all.map((instance) => instance.settled()));
+    const order: Instance[] = [];
+    const seen = new Set<Instance>();
+    const visit = (instance: Instance) => {
+      if (seen.has(instance)) return;
+      seen.add(instance);
+      for (const dependent of all) if (dependent.needs.has(instance)) visit(dependent);
+      order.push(instance);
+    };
+    for (const instance of all.reverse()) visit(instance);
+    await runAll(
+      order.map((instance) => () => instance.close()),
+      "Closing backends failed",
+    );
+  }
+
+  #checkOpen(operation: string, identifier: string | undefined): void {
+    if (this.#closing === undefined) return;
+    throw new StorageError("NOT_OPEN", "The backend set is closed", { operation, identifier });
+  }
+}
+
+function instanceName(name: string): string {
+  if (typeof name === "string" && name.trim() === name && name !== "" && !isUri(name)) return name.toLowerCase();
+  throw new StorageError(
+    "CONFIG_INVALID",
+    `${JSON.stringify(name)} cannot name a backend instance: it must have letters, no space at its ends and no scheme`,
+    { operation: "set", identifier: String(name) },
+  );
+}
+
+function checkConfig(config: InstanceConfig, name: string): InstanceConfig {
+  if (typeof config === "object" && config !== null && typeof config.use === "string") return config;
+  throw new StorageError("CONFIG_INVALID", `${name}.use: the key of a backend is missing, for example use: disk`, {
+    operation: "open",
+    identifier: `${name}.use`,
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * The backends that come with Sluice: the one table of dynamic imports. Each entry repeats what the backend's own
+ * descriptor says, so that listing imports nothing; a test compares the two.
+ */
+import { storageCapabilities } from "../src/core/capabilities.ts";
+import type { LazyBackend } from "./backend-info.ts";
+import { Registry } from "./registry.ts";
+
+/** The built-in backends. */
+export const builtins: readonly LazyBackend[] = [
+  {
+    key: "disk",
+    schemes: ["file"],
+    contractVersion: 1,
+    summary: "Files on a local or mounted disk",
+    capabilities: { ...storageCapabilities, symlinks: true },
+    opens: { store: true, values: true, writer: false },
+    load: () => import("../backends/disk/index.ts"),
+  },
+  {
+    key: "memory",
+    schemes: ["mem"],
+    contractVersion: 1,
+    summary: "Values in the memory of this process",
+    capabilities: {
+      ...storageCapabilities,
+      symlinks: true,
+      absoluteKeys: "distinct",
+      persistent: false,
+      frames: true,
+    },
+    opens: { store: true, values: true, writer: true },
+    load: () => import("../backends/memory/index.ts"),
+  },
+  {
+    key: "tiff",
+    contractVersion: 1,
+    summary: "One TIFF file for each frame",
+    capabilities: {
+      ...storageCapabilities,
+      read: false,
+      write: false,
+      list: false,
+      directories: false,
+      values: "arrays",
+      frames: true,
+    },
+    opens: { store: false, values: false, writer: true },
+    load: () => import("../backends/tiff/index.ts"),
+  },
+  {
+    key: "zarr",
+    contractVersion: 1,
+    summary: "Zarr v3 arrays, sharded, in any byte store",
+    capabilities: {
+      ...storageCapabilities,
+      read: false,
+      write: false,
+      list: false,
+      directories: false,
+      values: "arrays",
+      frames: true,
+    },
+    opens: { store: false, values: false, writer: true },
+    load: () => import("../backends/zarr/index.ts"),
+  },
+];
+
+/** A new registry with the built-in backends. Nothing in it is shared with any other registry. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  for (const backend of builtins) registry.registerLazy(backend);
+  return registry;
+}

@@ -1,0 +1,18 @@
+/**
+ * Backends by key: registration, named instances, plug-ins.
+ *
+ * @module
+ */
+export { type BackendClass, type BackendDeclaration, backend } from "./backend.ts";
+export type { AnyBackendDescriptor, BackendInfo, BackendOpens, LazyBackend } from "./backend-info.ts";
+export { BackendSet, type BackendSetOptions, defaultInstances, type OpenWriterOptions } from "./backend-set.ts";
+export { builtins, createRegistry } from "./builtin.ts";
+export {
+  defaultRegistry,
+  ensureStorageRegistry,
+  getBackend,
+  resetMemoryBackend,
+  storageRegistry,
+} from "./default-set.ts";
+export { type RegisterOptions, Registry } from "./registry.ts";
+export { isUri, type ResolvedUri, resolveUri } from "./uri.ts";

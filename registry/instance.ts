@@ -1,0 +1,125 @@
+/** One instance of a backend set: what is open of it, and what it needs. */
+import type { CodecSet } from "../src/codecs/codec-set.ts";
+import { BackendBase } from "../src/core/backend.ts";
+import type { ByteStore } from "../src/core/byte-store.ts";
+import type { InstanceConfig, OpenContext } from "../src/core/descriptor.ts";
+import { runAll, StorageError } from "../src/core/errors.ts";
+import type { FrameWriter } from "../src/core/frame-writer.ts";
+import { openFileBackend } from "./open-file-backend.ts";
+import type { Registry } from "./registry.ts";
+
+/**
+ * Remembers a promise while it is under way and once it has a value; forgets it when it fails, so that the next call
+ * starts anew.
+ */
+class Once<T> {
+  #promise: Promise<T> | undefined;
+
+  get(start: () => Promise<T>): Promise<T> {
+    this.#promise ??= start().catch((error: unknown) => {
+      this.#promise = undefined;
+      throw error;
+    });
+    return this.#promise;
+  }
+
+  /** The value, once it is there or has failed; never starts anything and never rejects. */
+  async settled(): Promise<T | undefined> {
+    try {
+      return await this.#promise;
+    } catch {
+      return undefined; // whoever started it has the error
+    }
+  }
+}
+
+/** An instance by configuration, opened on demand, or a live one. */
+export class Instance {
+  /** Name in the set, or, for a store behind a URI, the URI. */
+  readonly name: string;
+  /** Instances whose stores this one asked for: they close after it. */
+  readonly needs = new Set<Instance>();
+  readonly #config: InstanceConfig | undefined;
+  readonly #live: BackendBase | undefined;
+  readonly #store = new Once<ByteStore>();
+  readonly #values = new Once<BackendBase>();
+  readonly #writer = new Once<FrameWriter>();
+
+  constructor(name: string, source: InstanceConfig | BackendBase) {
+    this.name = name;
+    if (source instanceof BackendBase) this.#live = source;
+    else this.#config = source;
+  }
+
+  /** The value backend, opened once. */
+  async values(registry: Registry, context: OpenContext, codecs?: CodecSet): Promise<BackendBase> {
+    if (this.#live !== undefined) return this.#live;
+    return this.#values.get(async () => {
+      const { use, options } = this.#split();
+      const descriptor = await registry.load(use);
+      if (descriptor.open !== undefined || descriptor.openStore === undefined) {
+        return registry.open(use, options, context);
+      }
+      const store = await this.store(registry, context);
+      return openFileBackend(store, descriptor.key, this.name, options, codecs);
+    });
+  }
+
+  /** The byte store, opened once; the one that the value backend is above, where it is a file-like one. */
+  async store(registry: Registry, context: OpenContext): Promise<ByteStore> {
+    if (this.#live === undefined) {
+      return this.#store.get(async () => {
+        const { use, options } = this.#split();
+        return registry.openStore(use, options, context);
+      });
+    }
+    const { store } = this.#live as { readonly store?: ByteStore };
+    if (store !== undefined) return store;
+    throw new StorageError("UNSUPPORTED", `Backend "${this.name}" does not open a byte store`, {
+      backend: this.name,
+      operation: "store",
+    });
+  }
+
+  /** The frame writer, opened once. */
+  async openWriter(registry: Registry, context: OpenContext): Promise<FrameWriter> {
+    return this.#writer.get(async () => {
+      const { use, options } = this.#split();
+      return registry.openWriter(use, options, context);
+    });
+  }
+
+  /** The way from here to another instance along {@link Instance.needs}, both ends included. */
+  pathTo(other: Instance, seen = new Set<Instance>()): Instance[] | undefined {
+    if (this === other) return [this];
+    if (seen.has(this)) return undefined;
+    seen.add(this);
+    for (const need of this.needs) {
+      const path = need.pathTo(other, seen);
+      if (path !== undefined) return [this, ...path];
+    }
+    return undefined;
+  }
+
+  /** Waits for openings under way; never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#values.settled(), this.#store.settled(), this.#writer.settled()]);
+  }
+
+  /** Closes what was opened here, the upper things first. A live instance is left alone. */
+  async close(): Promise<void> {
+    await runAll(
+      [
+        async () => (await this.#writer.settled())?.[Symbol.asyncDispose](),
+        async () => (await this.#values.settled())?.close(),
+        async () => (await this.#store.settled())?.close(),
+      ],
+      `Closing "${this.name}" failed`,
+    );
+  }
+
+  #split(): { readonly use: string; readonly options: object } {
+    const { use, ...options } = this.#config as InstanceConfig;
+    return { use, options };
+  }
+}
