@@ -1,0 +1,81 @@
+/** Things that must be there for each of a kind: a page for each error code, two files for each backend. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { storageErrorCodes } from "../../src/core/errors.ts";
+import { readSources, repository } from "./source-files.ts";
+
+/** Codes without a row in the table, and rows without a code. */
+function checkErrorPage(codes: readonly string[], page: string): string[] {
+  const rows = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code as string);
+  return [
+    ...codes.filter((code) => !rows.includes(code)).map((code) => `${code} is not documented`),
+    ...rows.filter((row) => !codes.includes(row)).map((row) => `${row} is documented and does not exist`),
+  ];
+}
+
+/** What a backend's folder lacks. */
+function checkBackend(key: string, files: ReadonlyMap<string, string>): string[] {
+  const index = files.get("index.ts");
+  const readme = files.get("README.md");
+  const lacks: string[] = [];
+  if (index === undefined) lacks.push("index.ts");
+  else if (!/^export default /m.test(index)) lacks.push("a default export of its descriptor");
+  if (readme === undefined) lacks.push("README.md");
+  else
+    for (const heading of ["Capabilities", "Options"]) {
+      if (!new RegExp(`^## ${heading}$`, "m").test(readme)) lacks.push(`"## ${heading}" in its README`);
+    }
+  return lacks.map((what) => `backends/${key} lacks ${what}`);
+}
+
+describe("error codes", () => {
+  const codes = Object.keys(storageErrorCodes);
+
+  it("each has a row in docs/errors.md", () => {
+    expect(checkErrorPage(codes, readSources(["docs"], ".md").get("docs/errors.md") ?? "")).toEqual([]);
+  });
+
+  it("a planted gap and a planted leftover are named", () => {
+    expect(checkErrorPage(["NOT_FOUND"], "| `LOST` | x |\n")).toEqual([
+      "NOT_FOUND is not documented",
+      "LOST is documented and does not exist",
+    ]);
+  });
+});
+
+describe("backends", () => {
+  const keys = readdirSync(join(repository, "backends"));
+
+  it.each(keys)("%s has a descriptor and a README with capabilities and options", (key) => {
+    const folder = `backends/${key}`;
+    const files = new Map([...readSources([folder]), ...readSources([folder], ".md")]);
+    const names = new Map([...files].map(([path, text]) => [path.slice(folder.length + 1), text]));
+    expect(checkBackend(key, names)).toEqual([]);
+  });
+
+  it("each is a public subpath, or is loaded by the table of built-ins", () => {
+    const builtin = readSources(["registry"]).get("registry/builtin.ts") ?? "";
+    for (const key of keys) expect(builtin).toContain(`backends/${key}/index.ts`);
+  });
+
+  it("a planted bare folder is named", () => {
+    expect(checkBackend("tape", new Map([["index.ts", "export const tape = 1;"]]))).toEqual([
+      "backends/tape lacks a default export of its descriptor",
+      "backends/tape lacks README.md",
+    ]);
+    expect(checkBackend("tape", new Map([["README.md", "## Options\n"]]))).toEqual([
+      "backends/tape lacks index.ts",
+      'backends/tape lacks "## Capabilities" in its README',
+    ]);
+  });
+});
+
+it("every public subpath has its sources", async () => {
+  const { default: manifest } = await import("../../package.json", { with: { type: "json" } });
+  for (const target of Object.values(manifest.exports)) {
+    const types = typeof target === "object" ? target.types : undefined;
+    if (types)
+      expect(existsSync(join(repository, types.replace("./dist/", "").replace(/\.d\.ts$/, ".ts"))), types).toBe(true);
+  }
+});

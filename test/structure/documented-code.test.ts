@@ -1,0 +1,92 @@
+/** The TypeScript in README and docs is compiled against the package and run, page by page. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+import { requireBuild, runModule } from "./built.ts";
+import { codeBlocks } from "./markdown.ts";
+import { readSources, repository } from "./source-files.ts";
+
+/** The TypeScript of a page as one module: later blocks continue earlier ones. */
+function moduleOf(text: string): string {
+  return codeBlocks(text, "ts")
+    .map(({ code }) => code)
+    .join("\n");
+}
+
+/** Mistakes that the compiler finds in the module, as if it lay at the root of the repository. */
+function typeErrors(module: string): string[] {
+  const path = join(repository, "page.ts");
+  const { options } = ts.parseJsonConfigFileContent(
+    ts.readConfigFile(join(repository, "tsconfig.json"), ts.sys.readFile).config,
+    ts.sys,
+    repository,
+  );
+  const host = ts.createCompilerHost(options);
+  const { readFile, fileExists, getSourceFile } = host;
+  host.fileExists = (name) => name === path || fileExists.call(host, name);
+  host.readFile = (name) => (name === path ? module : readFile.call(host, name));
+  host.getSourceFile = (name, ...rest) =>
+    name === path ? ts.createSourceFile(name, module, rest[0], true) : getSourceFile.call(host, name, ...rest);
+  const relaxed = { ...options, noEmit: true, noUnusedLocals: false, noUnusedParameters: false };
+  const program = ts.createProgram([path], relaxed, host);
+  const file = program.getSourceFile(path) as ts.SourceFile;
+  return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map((diagnostic) => {
+    const line = file.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line + 1;
+    return `line ${line}: ${ts.flattenDiagnosticMessageText(diagnostic.messageText, " ")}`;
+  });
+}
+
+/** Runs a module in an empty working directory; what it imports is the built package. */
+function execute(module: string): { output: string; errors: string; code: number } {
+  requireBuild();
+  const { outputText } = ts.transpileModule(module, {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      experimentalDecorators: true,
+      verbatimModuleSyntax: true,
+    },
+  });
+  // Inside dist/, so that "sluice" is this package; outside the sources, so that no other test sees it.
+  mkdirSync(join(repository, "dist"), { recursive: true });
+  const folder = mkdtempSync(join(repository, "dist/page-"));
+  const scratch = mkdtempSync(join(tmpdir(), "sluice-page-"));
+  try {
+    writeFileSync(join(folder, "page.mjs"), outputText);
+    const url = pathToFileURL(join(folder, "page.mjs")).href;
+    return runModule(`process.chdir(${JSON.stringify(scratch)}); await import(${JSON.stringify(url)});`);
+  } finally {
+    rmSync(folder, { recursive: true });
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+const pages = [...readSources(["."], ".md")].filter(([, text]) => codeBlocks(text, "ts").length > 0);
+
+describe("code in the documentation", () => {
+  it("README has some", () => {
+    expect(pages.map(([path]) => path)).toContain("README.md");
+  });
+
+  it.each(pages)("%s compiles and runs", (_, text) => {
+    const module = moduleOf(text);
+    expect(typeErrors(module)).toEqual([]);
+    const { code, errors } = execute(module);
+    expect(code, errors).toBe(0);
+  });
+
+  it("a planted mistake in a type is named", () => {
+    expect(typeErrors('import { ndArray } from "sluice";\nndArray("three");')[0]).toMatch(/^line 2: Argument of type/);
+  });
+
+  it("a planted failure is seen", () => {
+    const page =
+      "# Page\n\n```ts\nconst a = 1;\n```\n\nand then\n\n```ts\nif (a === 1) throw new Error('planted');\n```\n";
+    const { code, errors } = execute(moduleOf(page));
+    expect(code).not.toBe(0);
+    expect(errors).toContain("planted");
+  });
+});
