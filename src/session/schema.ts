@@ -1,0 +1,183 @@
+/**
+ * The session file: its schema, its TypeScript type, and its JSON Schema for editors. The options of backends, writers
+ * and devices are open here; each is checked by its own owner.
+ */
+import { z } from "zod";
+import { type ConfigPath, formatPath, type Mistake, mistakesOf } from "./mistakes.ts";
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, "a name begins with a letter or digit, then letters, digits, _ and -");
+
+const use = z.string().min(1, "expected a name");
+
+const backend = z.looseObject({ use: use.describe("Key of a registered backend, for example disk or memory") });
+
+const writer = z.looseObject({ use: use.describe("Key of a backend that writes frames: zarr, tiff, memory, …") });
+
+const device = z.looseObject({
+  use: use.describe("A built-in device (simulated-camera, simulated-stage, replay-camera), or package-or-file#Export"),
+  writer: name.optional().describe("Group of storage.writers that gets this device's frames. Default: default"),
+  essential: z.boolean().optional().describe("false: the session opens although this device fails. Default: true"),
+});
+
+const storage = z.strictObject({
+  basePath: z
+    .string()
+    .min(1, "expected a folder")
+    .optional()
+    .describe("Folder for all runs, relative to this file. Default: ~/sluice-storage/<session>"),
+  filenameProvider: z
+    .enum(["session", "auto_increment", "uuid", "static"])
+    .default("session")
+    .describe("How runs are named. session: <session>/<date>/<plan>_<number>, never the same twice"),
+  filename: z
+    .string()
+    .min(1, "expected a name")
+    .optional()
+    .describe("For auto_increment its beginning, for static all of it"),
+  writers: z
+    .record(name, writer)
+    .default({ default: { use: "zarr" } })
+    .describe("One writer for each group of devices. Default: one group, default, that writes zarr"),
+});
+
+const countPlan = z.strictObject({
+  use: z.literal("count").describe("Read every device num times"),
+  num: z.int().min(1, "expected at least 1").describe("Readings, and frames of each camera"),
+  delay: z.number().min(0, "expected at least 0").optional().describe("Seconds between the beginnings of two readings"),
+});
+
+/**
+ * Schema of a session file.
+ *
+ * @see redsun 0.8, `AppConfig` and `StorageConfig`
+ */
+export const sessionSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe("For editors; ignored"),
+    session: z
+      .string()
+      .regex(/^(?!\.{1,2}$)[^/\\\0]+$/, "a session name is a folder name: no slashes")
+      .describe("Name of the session; a folder of this name holds its runs"),
+    metadata: z.record(z.string(), z.json()).default({}).describe("Goes into each run's start document and its stores"),
+    plugins: z
+      .array(z.string().min(1, "expected a package"))
+      .default([])
+      .describe("Packages or files whose default export is a backend"),
+    backends: z.record(name, backend).default({}).describe("Named backends: name to { use, …options }"),
+    storage: storage.optional().describe("Where frames go. Left out: no device gets a writer"),
+    devices: z.record(name, device).default({}).describe("Devices by name, built in this order"),
+    plan: countPlan.optional().describe("What `sluice acquire` runs"),
+  })
+  .meta({ title: "Sluice session" });
+
+/** A session file after validation, with defaults filled in. */
+export type SessionConfig = z.output<typeof sessionSchema>;
+
+/** A session file as people write it. */
+export type SessionInput = z.input<typeof sessionSchema>;
+
+/** The `storage` section, with defaults filled in. */
+export type StorageConfig = z.output<typeof storage>;
+
+/** One entry of `devices`: `use`, `writer`, `essential`, and the device's own options. */
+export type DeviceConfig = z.output<typeof device>;
+
+/** The `plan` section. */
+export type PlanConfig = z.output<typeof countPlan>;
+
+/** Keys of a device's entry that belong to the session, not to the device. */
+export const deviceKeys: readonly string[] = Object.keys(device.shape);
+
+/** What {@link checkSession} found: the configuration, or mistakes. */
+export type CheckedSession =
+  | { readonly config: SessionConfig; readonly mistakes: readonly [] }
+  | { readonly config?: undefined; readonly mistakes: readonly Mistake[] };
+
+/** Checks the structure of a session file. Options of backends, writers and devices are left to their owners. */
+export function checkSession(value: unknown): CheckedSession {
+  const result = sessionSchema.safeParse(value);
+  const mistakes = result.success ? [] : mistakesOf(result.error.issues, value, [], knownKeys);
+  const all = [...mistakes, ...crossMistakes(value)];
+  return result.success && all.length === 0 ? { config: result.data, mistakes: [] } : { mistakes: all };
+}
+
+/** The JSON Schema of session files (draft 2020-12), for editors. */
+export function sessionJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(sessionSchema, { io: "input" }) as Record<string, unknown>;
+}
+
+/** Mistakes that no single field shows. Written for values that may be wrong in other ways too. */
+function crossMistakes(value: unknown): Mistake[] {
+  const mistakes: Mistake[] = [];
+  const file = recordOf(value);
+  for (const path of forbiddenKeys(value, [])) {
+    mistakes.push({ path: formatPath(path), message: "this key is not allowed" });
+  }
+  for (const path of undocumentableKeys(recordOf(file.metadata), ["metadata"])) {
+    mistakes.push({ path: formatPath(path), message: "a metadata key has no dots and no slashes" });
+  }
+  for (const key of ["uid", "time", "plan_name", "scan_id"]) {
+    if (key in recordOf(file.metadata))
+      mistakes.push({ path: `metadata.${key}`, message: "belongs to the run itself" });
+  }
+  const section = recordOf(file.storage);
+  if (section.filenameProvider === "static" && section.filename === undefined) {
+    mistakes.push({ path: "storage.filename", message: "missing: the static provider needs it" });
+  }
+  const groups = section.writers === undefined ? ["default"] : Object.keys(recordOf(section.writers));
+  for (const [key, entry] of Object.entries(recordOf(file.devices))) {
+    const group = recordOf(entry).writer;
+    if (typeof group !== "string") continue;
+    const path = `devices.${key}.writer`;
+    if (file.storage === undefined) mistakes.push({ path, message: "there is no storage section" });
+    else if (!groups.includes(group)) {
+      mistakes.push({ path, message: `no such group in storage.writers; there are: ${groups.join(", ") || "none"}` });
+    }
+  }
+  return mistakes;
+}
+
+/** `__proto__` vanishes silently in most tools; nothing in a session needs it. */
+function* forbiddenKeys(value: unknown, at: ConfigPath): Generator<ConfigPath> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, item] of Object.entries(value)) {
+    const path = [...at, Array.isArray(value) ? Number(key) : key];
+    if (key === "__proto__") yield path;
+    else yield* forbiddenKeys(item, path);
+  }
+}
+
+/** Start documents do not take such keys, at any depth (event-model). */
+function* undocumentableKeys(value: unknown, at: ConfigPath): Generator<ConfigPath> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, item] of Object.entries(value)) {
+    const path = [...at, Array.isArray(value) ? Number(key) : key];
+    if (/[./]/.test(key) || key === "") yield path;
+    yield* undocumentableKeys(item, path);
+  }
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function knownKeys(path: ConfigPath): readonly string[] | undefined {
+  let schema: unknown = sessionSchema;
+  for (const part of path) {
+    const { shape, valueType } = unwrap(schema);
+    schema = shape ? shape[String(part)] : valueType;
+  }
+  const { shape } = unwrap(schema);
+  return shape ? Object.keys(shape) : undefined;
+}
+
+/** The parts of a zod definition that lead further down, without `optional` and `default` around it. */
+function unwrap(schema: unknown): { shape?: Record<string, unknown>; valueType?: unknown } {
+  let definition = (schema as z.ZodType | undefined)?.def as unknown as Record<string, unknown> | undefined;
+  while (definition?.innerType) {
+    definition = (definition.innerType as z.ZodType).def as unknown as Record<string, unknown>;
+  }
+  return (definition ?? {}) as { shape?: Record<string, unknown>; valueType?: unknown };
+}
