@@ -31,7 +31,7 @@ export type ByteRange = { readonly offset: number; readonly length?: number } | 
 export interface ReadOptions extends OperationOptions {
   /**
    * Part to read; default is all. As in HTTP, what lies beyond the end is left out; a range that starts beyond the end
-   * is `OUT_OF_RANGE`.
+   * is `OUT_OF_RANGE`, one that starts at the end is empty.
    */
   readonly range?: ByteRange | undefined;
   /** Reads only this version; otherwise `PRECONDITION_FAILED`. */
@@ -98,11 +98,14 @@ export interface ListOptions extends OperationOptions {
   readonly prefix?: string | undefined;
   /** Groups keys that share the part up to the next `/` after the prefix: one `directory` entry for each group. */
   readonly delimiter?: "/" | undefined;
-  /** Only keys after this one (exclusive), in listing order. */
+  /**
+   * Only keys after this one (exclusive), in listing order. With a delimiter, a directory stands where its keys stand:
+   * give its key with a `/` at the end to continue after it.
+   */
   readonly startAfter?: string | undefined;
 }
 
-/** One entry of a listing. Directory keys have no trailing slash. */
+/** One entry of a listing. Directory keys have no trailing slash; links are listed as links, and not followed. */
 export type ListEntry = ObjectStat;
 
 /** Options of `copy` and `rename`. */

@@ -6,6 +6,9 @@
  */
 import { StorageError } from "./errors.ts";
 
+/** UTF-8 cannot hold it: written to a disk it would become U+FFFD, and two keys would become one. */
+const HALF_SURROGATE = /\p{Surrogate}/u;
+
 /** How {@link normalizeKey} treats a leading slash. */
 export interface NormalizeOptions {
   /**
@@ -20,7 +23,8 @@ export interface NormalizeOptions {
  *
  * @param key - As the user wrote it: `./a//b/../c` becomes `a/c`.
  * @returns Segments joined by `/`; `""` for the root (`"/"` for an absolute root that is kept).
- * @throws A {@link StorageError} `INVALID_KEY`: not a string, a NUL character, or `..` beyond the root.
+ * @throws A {@link StorageError} `INVALID_KEY`: not a string, a NUL character, half a surrogate pair, or `..` beyond
+ * the root.
  */
 export function normalizeKey(key: string, options: NormalizeOptions = {}): string {
   if (typeof key !== "string") {
@@ -28,6 +32,15 @@ export function normalizeKey(key: string, options: NormalizeOptions = {}): strin
   }
   if (key.includes("\0")) {
     throw new StorageError("INVALID_KEY", `Key ${JSON.stringify(key)} has a NUL character`, { identifier: key });
+  }
+  if (HALF_SURROGATE.test(key)) {
+    throw new StorageError(
+      "INVALID_KEY",
+      `Key ${JSON.stringify(key)} has half a surrogate pair, which is no character`,
+      {
+        identifier: key,
+      },
+    );
   }
   const isAbsolute = key.startsWith("/");
   if (isAbsolute && options.absolute === "refuse") {
@@ -64,6 +77,11 @@ export function baseName(key: string): string {
 export function joinKey(directory: string, name: string): string {
   if (directory === "" || directory === ".") return name;
   return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+}
+
+/** A key percent-encoded for a URI, its slashes kept. Takes a normalised key. */
+export function encodeKey(key: string): string {
+  return key.split("/").map(encodeURIComponent).join("/");
 }
 
 /** True if `key` is `directory` or below it (`a/bc` is not below `a/b`). Takes normalised keys. */
