@@ -1,0 +1,38 @@
+/**
+ * Values, bytes and frames in the memory of this process.
+ *
+ * @module
+ */
+import type { IfExists } from "../../src/core/data-sink.ts";
+import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
+import { memoryCapabilities } from "./memory-capabilities.ts";
+
+/** Options of the memory backend. */
+export interface MemoryOptions {
+  /** Bytes that all values together may take; a save beyond is `NO_SPACE` and changes nothing. Default: no limit. */
+  readonly quotaBytes?: number | undefined;
+  /** Overwrite policy of saves that name none. Default `"error"`. */
+  readonly ifExists?: IfExists | undefined;
+}
+
+/** The memory backend. Values, bytes (`openStore`) and frames (`openWriter`) are kept apart. */
+export const memory: BackendDescriptor<MemoryOptions> = defineBackend<MemoryOptions>({
+  key: "memory",
+  schemes: ["mem"],
+  summary: "Values in the memory of this process",
+  capabilities: memoryCapabilities,
+  open: async (options, context) => {
+    const { MemoryBackend } = await import("./backend.ts");
+    return new MemoryBackend({ ...options, instance: context.instance });
+  },
+  openStore: async (_options, context) => {
+    const { MemoryStore } = await import("./store.ts");
+    return new MemoryStore({ name: context.instance });
+  },
+  openWriter: async (_options, context) => {
+    const { MemoryWriter } = await import("./writer.ts");
+    return new MemoryWriter(context.instance);
+  },
+});
+
+export default memory;
