@@ -2,10 +2,10 @@
  * Glob patterns for listings, one dialect for every backend.
  *
  * `*` any run of characters but `/` · `**` as a whole segment, any number of directories · `?` one character but `/` ·
- * `[a-z]`, `[!a-z]` one character of a set · `{a,b}` alternatives · `\` takes the next character literally. A pattern
- * without `/` matches the name alone, one with `/` the path below the listed directory. Names that begin with a dot are
- * ordinary. A pattern that equals a name, letter by letter, always matches it, so that names with brackets need no
- * escaping.
+ * `[a-z]`, `[!a-z]` one character of a set · `{a,b}` alternatives · `\` takes the next character literally. Inside a set
+ * every character but `]` and `-` is ordinary, and a range that runs backwards is empty. A pattern without `/` matches
+ * the name alone, one with `/` the path below the listed directory. Names that begin with a dot are ordinary. A pattern
+ * that equals a name, letter by letter, always matches it, so that names with brackets need no escaping.
  */
 import { StorageError } from "./errors.ts";
 import { baseName } from "./key.ts";
@@ -60,7 +60,7 @@ function translate(pattern: string): string {
         out += "\\[";
         continue;
       }
-      out += `(?!/)[${set[1] ? "^" : ""}${set[2].replace(/[\\[\]^&~|]/g, "\\$&")}]`;
+      out += `(?!/)${characterClass(set[2], set[1] !== "")}`;
       i += set[0].length - 1;
     } else if (char === "{") {
       depth++;
@@ -77,6 +77,26 @@ function translate(pattern: string): string {
   if (depth > 0)
     throw new StorageError("INVALID_DATA", `Glob "${pattern}" has an open "{"; write "\\{" for the character`);
   return out;
+}
+
+/** A set without its brackets as a regular expression. Built from numbers, so that no character needs a thought. */
+function characterClass(body: string, isNegated: boolean): string {
+  const codes = [...body].map((char) => char.codePointAt(0) as number);
+  let out = "";
+  for (let i = 0; i < codes.length; i++) {
+    const from = codes[i] as number;
+    const to = codes[i + 1] === HYPHEN ? codes[i + 2] : undefined;
+    if (to === undefined) out += codePoint(from);
+    else i += 2;
+    if (to !== undefined && from <= to) out += `${codePoint(from)}-${codePoint(to)}`;
+  }
+  return `[${isNegated ? "^" : ""}${out}]`;
+}
+
+const HYPHEN = 0x2d;
+
+function codePoint(code: number): string {
+  return `\\u{${code.toString(16)}}`;
 }
 
 function isEdge(char: string | undefined): boolean {
