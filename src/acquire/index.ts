@@ -1,10 +1,36 @@
 /**
- * `sluice/acquire`: from the device to the store. The abstract writer and what belongs to it.
+ * From the device to the store: the abstract writer, devices, providers of names and paths, documents.
+ *
+ * @module
  */
-
+export * from "./device.ts";
+export {
+  AutoIncrementFilenameProvider,
+  type AutoIncrementOptions,
+  StaticFilenameProvider,
+  UUIDFilenameProvider,
+} from "./filename-providers.ts";
 export type { Timers } from "./index-observer.ts";
 export { storeLocation } from "./location.ts";
 export { type JsonObject, type JsonValue, toJson } from "./metadata.ts";
+export { type SessionPathOptions, SessionPathProvider } from "./session-path-provider.ts";
 export { checkSourceName } from "./source.ts";
+export { StaticPathProvider } from "./static-path-provider.ts";
+export { Status } from "./status.ts";
+export {
+  type DeviceClass,
+  injectStorage,
+  StorageDescriptor,
+  storageSlot,
+  storageSlotsOf,
+} from "./storage-descriptor.ts";
 export { dataKeyOf, dimensionNames } from "./stream-docs.ts";
 export { Writer, type WriterOptions } from "./writer.ts";
+export {
+  type AvailableWriters,
+  type Devices,
+  getAvailableWriters,
+  handleDescriptorMetadata,
+  hasMetadata,
+  hasWriterLogic,
+} from "./writer-discovery.ts";

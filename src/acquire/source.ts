@@ -107,6 +107,13 @@ export class Source implements SourceInfo {
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
+  /** Takes back frames that counted as written and were lost: `stored` remain, the others count as rejected. */
+  lose(stored: number): void {
+    const lost = Math.max(0, this.framesWritten - stored);
+    this.framesWritten -= lost;
+    this.framesRejected += lost;
+  }
+
   /** Resolves when every accepted frame has settled. */
   idle(): Promise<void> {
     return this.#pending === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));

@@ -340,6 +340,16 @@ export abstract class Writer implements FrameWriter {
     this.#queue.fail(toStorageError(error, this.#context("write")));
   }
 
+  /**
+   * Corrects the counts of a source whose frames were accepted into a buffer and then could not be stored. Call it with
+   * {@link Writer.fail}: indices are not given out again.
+   *
+   * @param framesStored - Frames that are really there, from the first on; the rest count as rejected.
+   */
+  protected lose(name: string, framesStored: number): void {
+    this.#sources.get(name)?.lose(framesStored);
+  }
+
   #addSource(
     operation: string,
     name: string,
