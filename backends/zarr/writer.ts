@@ -1,0 +1,208 @@
+/** The Zarr v3 frame writer. */
+import { fileURLToPath } from "node:url";
+import { toJson } from "../../src/acquire/metadata.ts";
+import { dimensionNames } from "../../src/acquire/stream-docs.ts";
+import { Writer, type WriterOptions } from "../../src/acquire/writer.ts";
+import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
+import { runAll, StorageError } from "../../src/core/errors.ts";
+import type { SourceInfo } from "../../src/core/frame-writer.ts";
+import { byteLengthOf, type NdArray } from "../../src/core/nd-array.ts";
+import { BloscFrameEncoder, type FrameEncoder, PlainEncoder } from "./frame-encoder.ts";
+import {
+  type Attributes,
+  encodeMetadata,
+  type FrameArrayLayout,
+  frameArrayMetadata,
+  groupMetadata,
+} from "./metadata.ts";
+import { type CheckedZarrOptions, checkZarrOptions, type ZarrOptions } from "./options.ts";
+import { ShardWriter } from "./shard-writer.ts";
+
+/** Opens the byte store of a URI. */
+export type OpenStoreAt = (uri: string) => Promise<ByteStore>;
+
+/** Most chunks of one shard: its index has 1 MiB then, which every reader fetches whole. */
+const MAX_CHUNKS = 65_536;
+const MAX_BLOCK_BYTES = 4 * 2 ** 20;
+const MIN_BLOCK_BYTES = 64 * 2 ** 10;
+const BLOCKS = 4;
+
+/** One array that is being written. */
+interface OpenArray {
+  readonly shards: ShardWriter;
+  readonly frames: FrameEncoder;
+}
+
+/**
+ * Writes each source as a sharded Zarr v3 array `<source>`, time first, in one group that holds the metadata.
+ *
+ * - `zarr.json` of the group and of every array are there from the beginning, with length 0. The length grows when a
+ *   shard is stored, and at the close: every frame that it shows can be read, also after the process was killed.
+ * - A frame that was accepted reaches the store with its shard. If that fails, the writer takes no more frames, later
+ *   writes and the close report it, and the counts go back to what is stored.
+ * - Memory is bounded by `maxBufferBytes`, but for two blocks (and, compressed, two frames) of each source.
+ * - An existing store is never written to: `ALREADY_EXISTS`.
+ *
+ * A source's `extra` may have `dims`, names of the axes of a frame, and `attributes`, JSON for the array.
+ */
+export class ZarrWriter extends Writer {
+  readonly #options: CheckedZarrOptions;
+  readonly #openStore: OpenStoreAt;
+  readonly #arrays = new Map<string, OpenArray>();
+  #store: ByteStore | undefined;
+
+  /** @param openStore - The store stays its opener's: the writer does not close it. */
+  constructor(name: string, openStore: OpenStoreAt, options: ZarrOptions & WriterOptions = {}) {
+    const { timers, ...rest } = options;
+    super(name, options);
+    this.#options = checkZarrOptions(rest);
+    this.#openStore = openStore;
+  }
+
+  get mimetype(): string {
+    return "application/x-zarr";
+  }
+
+  override get extension(): string {
+    return ".zarr";
+  }
+
+  override async kickoff(options: OperationOptions = {}): Promise<void> {
+    await super.kickoff(options);
+    const uri = this.storeUri as string;
+    const store = await this.#openStore(uri);
+    await this.#checkEmpty(store, uri, options);
+    const written: string[] = [];
+    try {
+      await store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)), { ...options, ifAbsent: true });
+      written.push("zarr.json");
+      const sources = this.preparedSources;
+      for (const source of sources) {
+        const layout = this.#layout(source);
+        const key = `${source.name}/zarr.json`;
+        await store.write(key, encodeMetadata(frameArrayMetadata(layout, 0)), options);
+        written.push(key);
+        this.#arrays.set(source.name, await this.#openArray(store, source, layout, sources.length));
+      }
+    } catch (error) {
+      // Without this, a second try would find the beginnings of the first.
+      this.#arrays.clear();
+      await store.deleteMany(written);
+      throw error;
+    }
+    this.#store = store;
+  }
+
+  protected doWriteFrame(name: string, frame: NdArray): void | Promise<void> {
+    return (this.#arrays.get(name) as OpenArray).frames.append(frame);
+  }
+
+  protected async finalize(): Promise<void> {
+    const store = this.#store as ByteStore;
+    const arrays = [...this.#arrays];
+    this.#arrays.clear();
+    this.#store = undefined;
+    const closings = arrays.map(
+      ([name, array]) =>
+        () =>
+          this.#closeArray(name, array),
+    );
+    const attributes = () => store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)));
+    await runAll(this.metadataChanged ? [...closings, attributes] : closings, `Closing ${this.storeUri} failed`);
+  }
+
+  /** The array node itself, which is what Tiled's Zarr adapter opens; the chunk is the one that readers see. */
+  protected override resourceParameters(source: SourceInfo): Record<string, unknown> {
+    return { chunk_shape: [1, ...source.shape], path: source.name, store_uri: this.storeUri, zarr_format: 3 };
+  }
+
+  async #checkEmpty(store: ByteStore, uri: string, options: OperationOptions): Promise<void> {
+    if (!store.capabilities.list) return;
+    for await (const { key } of store.list(options)) {
+      const message = `${uri} is not empty ("${key}"); an acquisition needs a store of its own`;
+      throw new StorageError("ALREADY_EXISTS", message, { backend: this.name, operation: "kickoff", identifier: uri });
+    }
+  }
+
+  #layout(source: SourceInfo): FrameArrayLayout {
+    const frameBytes = byteLengthOf(source);
+    const wanted = Math.max(1, Math.floor(this.#options.shardBytes / frameBytes));
+    return {
+      dtype: source.dtype,
+      frameShape: source.shape,
+      framesPerShard: Math.min(wanted, MAX_CHUNKS, source.capacity || Number.POSITIVE_INFINITY),
+      codec: this.#options.codec,
+      dimensionNames: ["t", ...dimensionNames(source).slice(1)],
+      attributes: arrayAttributes(source),
+    };
+  }
+
+  async #openArray(
+    store: ByteStore,
+    source: SourceInfo,
+    layout: FrameArrayLayout,
+    sources: number,
+  ): Promise<OpenArray> {
+    const { codec, maxBufferBytes } = this.#options;
+    const share = Math.floor(maxBufferBytes / sources);
+    // Compressed frames wait beside the blocks: half of the memory for each.
+    const forBlocks = codec === "none" ? share : share / 2;
+    const blockBytes = Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, Math.floor(forBlocks / BLOCKS)));
+    const { name, dtype, shape } = source;
+    const shards = new ShardWriter({
+      store,
+      path: name,
+      rank: shape.length + 1,
+      chunksPerShard: layout.framesPerShard,
+      blockBytes,
+      blocks: Math.min(BLOCKS, Math.floor(forBlocks / blockBytes)),
+      onShardStored: async (frames) => {
+        await store.write(`${name}/zarr.json`, encodeMetadata(frameArrayMetadata(layout, frames)));
+      },
+      onFailure: (error) => {
+        this.fail(error);
+        this.lose(name, shards.chunksStored);
+      },
+    });
+    if (codec === "none") return { shards, frames: new PlainEncoder(shards, dtype, shape) };
+    // A frame under way takes its shuffled and its compressed form.
+    const slots = Math.max(1, Math.min(4, Math.floor((share - forBlocks) / (2 * byteLengthOf(source)))));
+    const frames = await BloscFrameEncoder.create(shards, dtype, shape, { level: codec.level, slots });
+    return { shards, frames };
+  }
+
+  async #closeArray(name: string, { shards, frames }: OpenArray): Promise<void> {
+    // A failure before this one has been reported by `fail`: closing throws it once.
+    const isKnown = shards.failure !== undefined;
+    try {
+      await frames.drain();
+      await shards.close();
+    } catch (error) {
+      await shards.abort();
+      this.lose(name, shards.chunksStored);
+      if (!isKnown) throw error;
+    }
+  }
+}
+
+/** Opens the store of a URI: on disk with the durability asked for, elsewhere as the context does. */
+export function storeOpener(
+  store: (reference: string | { readonly use: string }) => Promise<ByteStore>,
+  durability: ZarrOptions["durability"],
+): OpenStoreAt {
+  return (uri) => {
+    if (durability === undefined || !uri.startsWith("file:")) return store(uri);
+    const url = new URL(uri);
+    // `localhost` is this machine; on POSIX, fileURLToPath takes no host at all.
+    url.hostname = "";
+    return store({ use: "disk", root: fileURLToPath(url), durability } as { use: string });
+  };
+}
+
+function arrayAttributes(source: SourceInfo): Attributes {
+  const { attributes = {} } = source.extra;
+  if (typeof attributes !== "object" || attributes === null || Array.isArray(attributes)) {
+    throw new StorageError("INVALID_DATA", `extra.attributes of source "${source.name}" is no object`);
+  }
+  return toJson(attributes, `extra.attributes of source "${source.name}"`) as Attributes;
+}
