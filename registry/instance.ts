@@ -73,8 +73,8 @@ export class Instance {
         return registry.openStore(use, options, context);
       });
     }
-    const { store } = this.#live as { readonly store?: ByteStore };
-    if (store !== undefined) return store;
+    const { FileBackend } = await import("../src/codecs/file-backend.ts");
+    if (this.#live instanceof FileBackend) return this.#live.store;
     throw new StorageError("UNSUPPORTED", `Backend "${this.name}" does not open a byte store`, {
       backend: this.name,
       operation: "store",

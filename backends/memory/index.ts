@@ -25,9 +25,9 @@ export const memory: BackendDescriptor<MemoryOptions> = defineBackend<MemoryOpti
     const { MemoryBackend } = await import("./backend.ts");
     return new MemoryBackend({ ...options, instance: context.instance });
   },
-  openStore: async (_options, context) => {
+  openStore: async (options, context) => {
     const { MemoryStore } = await import("./store.ts");
-    return new MemoryStore({ name: context.instance });
+    return new MemoryStore({ name: context.instance, quotaBytes: options.quotaBytes });
   },
   openWriter: async (_options, context) => {
     const { MemoryWriter } = await import("./writer.ts");

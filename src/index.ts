@@ -1,0 +1,175 @@
+/**
+ * Storage for scientific imaging: contracts and values, backends by key, and the router that pipelines use. Codecs,
+ * acquisition, sessions and test kits are subpaths: `sluice/codecs`, `sluice/acquire`, `sluice/session`,
+ * `sluice/testing`.
+ *
+ * @module
+ */
+
+export { type BackendClass, type BackendDeclaration, backend } from "../registry/backend.ts";
+export type { AnyBackendDescriptor, BackendInfo, BackendOpens, LazyBackend } from "../registry/backend-info.ts";
+export {
+  BackendSet,
+  type BackendSetOptions,
+  defaultInstances,
+  type OpenWriterOptions,
+} from "../registry/backend-set.ts";
+export { builtins, createRegistry } from "../registry/builtin.ts";
+export {
+  defaultRegistry,
+  ensureStorageRegistry,
+  getBackend,
+  resetMemoryBackend,
+  storageRegistry,
+} from "../registry/default-set.ts";
+export { type RegisterOptions, Registry } from "../registry/registry.ts";
+export { isUri, type ResolvedUri, resolveUri } from "../registry/uri.ts";
+export { BackendBase, type BackendOptions, type DirectoryEntry } from "./core/backend.ts";
+export { type BatchOptions, DEFAULT_CONCURRENCY, mapBatch } from "./core/batch.ts";
+export {
+  checkRange,
+  type GroupLimits,
+  groupRanges,
+  type RangeGroup,
+  type ResolvedRange,
+  resolveRange,
+} from "./core/byte-range.ts";
+export {
+  type ByteRange,
+  type ByteSource,
+  type ByteStore,
+  type ByteWriter,
+  type ByteWriterOptions,
+  byteSourceLength,
+  type Checksum,
+  type DeleteResult,
+  type DirectoryStore,
+  isDirectoryStore,
+  joinBytes,
+  type ListEntry,
+  type ListOptions,
+  type ObjectStat,
+  type OperationOptions,
+  type ReadOptions,
+  type StatOptions,
+  type TransferOptions,
+  type WriteOptions,
+  type WriteResult,
+} from "./core/byte-store.ts";
+export { type Capabilities, type StoreCapabilities, type Support, storageCapabilities } from "./core/capabilities.ts";
+export { checkAborted, checkInteger, checkNdArray, checkOpen, checkSameLength, describe } from "./core/checks.ts";
+export { DataSink, type IfExists, type SaveOptions, type SaveResult } from "./core/data-sink.ts";
+export { DataSource, type EntryStat, type ListFilesOptions, type LoadOptions } from "./core/data-source.ts";
+export {
+  type BackendDescriptor,
+  defineBackend,
+  type InstanceConfig,
+  type OpenContext,
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchemaV1,
+} from "./core/descriptor.ts";
+export type {
+  DataKey,
+  DeviceConfiguration,
+  Document,
+  EventDescriptor,
+  EventDocument,
+  IndexRange,
+  RunStart,
+  RunStop,
+  StreamAsset,
+  StreamDatum,
+  StreamResource,
+} from "./core/documents.ts";
+export {
+  type DType,
+  type DTypeInfo,
+  dtypeOf,
+  dtypes,
+  type Endian,
+  float16ToNumber,
+  fromTypestr,
+  isDType,
+  nativeEndian,
+  numberToFloat16,
+  parseDType,
+  type TypedArray,
+  type TypedArrayConstructor,
+  toTypestr,
+} from "./core/dtype.ts";
+export {
+  type ErrorContext,
+  isStorageError,
+  nearest,
+  runAll,
+  StorageError,
+  type StorageErrorCode,
+  type StorageErrorOptions,
+  StorageResolutionError,
+  seedExceptions,
+  storageErrorCodes,
+  throwFailures,
+  toStorageError,
+} from "./core/errors.ts";
+export type {
+  ControllableDataWriter,
+  DataWriter,
+  FilenameProvider,
+  FrameSink,
+  FrameWriter,
+  HasMetadata,
+  HasWriterLogic,
+  ObserveOptions,
+  PathInfo,
+  PathProvider,
+  PathProviderOptions,
+  PrepareInfo,
+  SourceInfo,
+  StorageProxy,
+} from "./core/frame-writer.ts";
+export { escapeGlob, globMatcher } from "./core/glob.ts";
+export {
+  baseName,
+  compareKeys,
+  encodeKey,
+  isInside,
+  joinKey,
+  type NormalizeOptions,
+  normalizeKey,
+  parentKey,
+} from "./core/key.ts";
+export { compareNatural, naturalSort } from "./core/natural-sort.ts";
+export {
+  type AxisSelection,
+  arrayFromBytes,
+  arraysEqual,
+  arrayToBytes,
+  byteLengthOf,
+  checkShape,
+  contiguous,
+  contiguousStride,
+  copyArray,
+  copyInto,
+  isContiguous,
+  isNdArray,
+  type NdArray,
+  ndArray,
+  sizeOf,
+  sliceArray,
+  swapBytes,
+  zeros,
+} from "./core/nd-array.ts";
+export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
+export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
+export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";
+export type { CollectOptions, DirectoryTree } from "./io/collect-tree.ts";
+export {
+  type Backends,
+  FileManager,
+  type FileManagerOptions,
+  type MirrorOptions,
+  type MoveOptions,
+} from "./io/file-manager.ts";
+export { imageExtensions } from "./io/image-extensions.ts";
+export type { BetweenOptions, TransferEnd } from "./io/transfer.ts";

@@ -1,0 +1,66 @@
+/** What lies below a directory, found with the two questions that every source answers: names, and kinds. */
+import { DEFAULT_CONCURRENCY, mapBatch } from "../core/batch.ts";
+import type { OperationOptions } from "../core/byte-store.ts";
+import type { DataSource } from "../core/data-source.ts";
+import { joinKey } from "../core/key.ts";
+import { naturalSort } from "../core/natural-sort.ts";
+
+/** Paths below a directory. */
+export interface DirectoryTree {
+  /** Directories, and links to directories, each once; the directory itself is not among them. Natural order. */
+  readonly directories: string[];
+  /** Files, and links to files. Natural order. */
+  readonly files: string[];
+}
+
+/** Options of {@link collectTree}. */
+export interface CollectOptions extends OperationOptions {
+  /** Descends into directories (never through links). Default `true`. */
+  readonly recursive?: boolean | undefined;
+}
+
+/**
+ * Collects what lies below a directory. Broken links are in neither list.
+ *
+ * @returns Paths relative to `directory`.
+ * @throws A {@link StorageError} `NOT_FOUND` or `NOT_A_DIRECTORY` for the directory itself; nothing else is passed over.
+ */
+export async function collectTree(
+  source: DataSource,
+  directory: string,
+  options: CollectOptions = {},
+): Promise<DirectoryTree> {
+  const { recursive = true, signal } = options;
+  const directories: string[] = [];
+  const files: string[] = [];
+  let level = [""];
+  while (level.length > 0) {
+    const below: string[] = [];
+    for (const parent of level) {
+      const names = await source.listDir(parent === "" ? directory : joinKey(directory, parent), { signal });
+      const kinds = await mapBatch(
+        names,
+        async (name) => {
+          const path = joinKey(directory, joinKey(parent, name));
+          const { kind } = await source.stat(path, { signal });
+          if (kind !== "symlink") return { kind, isLink: false };
+          if (await source.isDir(path, { signal })) return { kind: "directory", isLink: true };
+          return { kind: (await source.isFile(path, { signal })) ? "file" : "missing", isLink: true };
+        },
+        { concurrency: DEFAULT_CONCURRENCY, signal },
+        (error) => {
+          throw error;
+        },
+      );
+      kinds.forEach(({ kind, isLink }, index) => {
+        const path = joinKey(parent, names[index] as string);
+        if (kind === "file") files.push(path);
+        if (kind !== "directory") return;
+        directories.push(path);
+        if (recursive && !isLink) below.push(path);
+      });
+    }
+    level = below;
+  }
+  return { directories: naturalSort(directories), files: naturalSort(files) };
+}

@@ -1,0 +1,126 @@
+/** Copies between two backends: as bytes where both sides have bytes, as values otherwise. */
+import type { BackendBase } from "../core/backend.ts";
+import { type BatchOptions, mapBatch } from "../core/batch.ts";
+import type { ByteStore } from "../core/byte-store.ts";
+import type { IfExists, SaveResult } from "../core/data-sink.ts";
+import type { EntryStat } from "../core/data-source.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
+import { joinKey, normalizeKey } from "../core/key.ts";
+import type { StorageBackend } from "../core/storage-backend.ts";
+import { collectTree } from "./collect-tree.ts";
+import { needOperation } from "./need-operation.ts";
+
+/** One end of a transfer. */
+export interface TransferEnd {
+  /** Backend key, case-insensitive. */
+  readonly backend: string;
+  /** Path within the backend. */
+  readonly path: string;
+}
+
+/** Options of `FileManager.transfer`. */
+export interface BetweenOptions extends BatchOptions {
+  /** Default: the policy of the manager, then `"error"`. */
+  readonly ifExists?: IfExists | undefined;
+  /** `"values"` loads and saves even where bytes could be copied, to change the format. Default `"auto"`. */
+  readonly as?: "auto" | "values" | undefined;
+}
+
+/** The backends and paths of a transfer, resolved. */
+export interface Ends {
+  readonly source: BackendBase;
+  readonly from: string;
+  readonly target: BackendBase;
+  readonly to: string;
+}
+
+/**
+ * Copies a file or a directory tree from one backend to another.
+ *
+ * @returns One result a file, in natural order of their paths; identifiers are those of the target.
+ * @throws See `FileManager.transfer`.
+ */
+export async function transferBetween(ends: Ends, options: BetweenOptions): Promise<SaveResult[]> {
+  const { source, from, target, to } = ends;
+  const readable = needOperation(source, "load");
+  const writable = needOperation(target, "save");
+  const stat: EntryStat = await readable.stat(from, { signal: options.signal });
+  if (!stat.exists) {
+    throw new StorageError("NOT_FOUND", `No "${from}" in "${source.name}"`, {
+      backend: source.name,
+      operation: "transfer",
+      identifier: from,
+    });
+  }
+  const copy = await copierOf(source, target, options);
+  if (await readable.isFile(from, { signal: options.signal })) return [await copy(from, to)];
+  const { directories, files } = await collectTree(readable, from, { signal: options.signal });
+  if (writable.capabilities.directories && typeof writable.ensureDirectory === "function") {
+    await writable.ensureDirectory(to, { signal: options.signal });
+    for (const path of directories) await writable.ensureDirectory(joinKey(to, path), { signal: options.signal });
+  }
+  return mapBatch<string, SaveResult>(
+    files,
+    (path) => copy(joinKey(from, path), joinKey(to, path)),
+    options,
+    (error, path) => ({ status: "failed", identifier: joinKey(to, path), error }),
+  );
+}
+
+type Copier = (from: string, to: string) => Promise<SaveResult>;
+
+async function copierOf(source: BackendBase, target: BackendBase, options: BetweenOptions): Promise<Copier> {
+  // Imported here: whoever only routes values needs no codecs.
+  const { FileBackend } = await import("../codecs/file-backend.ts");
+  if (options.as !== "values" && source instanceof FileBackend && target instanceof FileBackend) {
+    return (from, to) => copyBytes(source.store, from, target.store, to, options);
+  }
+  const { ifExists, signal } = options;
+  return async (from, to) => {
+    const value = await (source as StorageBackend).load(from, { signal });
+    // The loaded value is ours alone, so its memory may be handed on.
+    return (target as StorageBackend).save(value, to, { ifExists, signal, createParents: true, transfer: true });
+  };
+}
+
+/** Copies bytes in bounded memory; the target appears whole. */
+async function copyBytes(
+  source: ByteStore,
+  from: string,
+  target: ByteStore,
+  to: string,
+  options: BetweenOptions,
+): Promise<SaveResult> {
+  const { ifExists = "error", signal } = options;
+  const key = keyOf(target, to);
+  const existed = await hasFile(target, key, options);
+  if (existed && ifExists === "skip") return { status: "skipped", identifier: to };
+  const stream = await source.readStream(keyOf(source, from), { signal });
+  try {
+    const writer = await target.openWriter(key, { signal, ifAbsent: ifExists !== "replace" });
+    try {
+      for await (const chunk of stream) await writer.write(chunk, { signal });
+      const { byteLength, etag } = await writer.close({ signal });
+      return { status: existed ? "replaced" : "created", identifier: to, byteLength, etag };
+    } finally {
+      await writer.abort(); // harmless after close
+    }
+  } catch (error) {
+    if (!stream.locked) await stream.cancel();
+    if (ifExists === "skip" && isStorageError(error, "ALREADY_EXISTS")) return { status: "skipped", identifier: to };
+    throw error;
+  }
+}
+
+async function hasFile(store: ByteStore, key: string, options: BetweenOptions): Promise<boolean> {
+  try {
+    return (await store.stat(key, { signal: options.signal })).kind === "file";
+  } catch (error) {
+    if (isStorageError(error, "NOT_FOUND", "NOT_A_DIRECTORY")) return false;
+    throw error;
+  }
+}
+
+function keyOf(store: ByteStore, path: string): string {
+  return store.resolve ? store.resolve(path) : normalizeKey(path);
+}
