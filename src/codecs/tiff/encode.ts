@@ -186,7 +186,7 @@ function directoryOf(
   const each = (value: number) => new Array<number>(samples).fill(value);
   const texts = isFirst ? [writeDescription(array, axes)] : [];
   if (isFirst && options.description !== undefined) texts.unshift(options.description);
-  const [yResolution, xResolution, unit] = resolution(options, where);
+  const [yResolution, xResolution, unit] = resolution(options);
   return [
     { tag: tags.newSubfileType, type: "long", values: [0] },
     { tag: tags.imageWidth, type: "long", values: [width] },
@@ -212,13 +212,10 @@ function directoryOf(
 }
 
 /** Rationals for y and x, and the unit: 3 is the centimetre, 1 is none. */
-function resolution(options: TiffOptions, where: ErrorContext): [y: number[], x: number[], unit: number] {
+function resolution(options: TiffOptions): [y: number[], x: number[], unit: number] {
   const size = options.pixelSizeMicrometers;
   if (size === undefined) return [[1, 1], [1, 1], 1];
   const [y, x] = (typeof size === "number" ? [size, size] : size).map((micrometers) => {
-    if (!(micrometers > 0 && Number.isFinite(micrometers))) {
-      throw invalid(`pixelSizeMicrometers must be above 0, got ${micrometers}`, where);
-    }
     const perCentimeter = MICROMETERS_PER_CENTIMETER / micrometers;
     // The largest power of ten that keeps both parts within 32 bits.
     const denominator = 10 ** Math.max(0, Math.min(9, Math.floor(Math.log10(CLASSIC_LIMIT / perCentimeter))));
