@@ -7,8 +7,14 @@
 export { bytesCodec } from "./bytes.ts";
 export type { Codec, CodecContext } from "./codec.ts";
 export { CodecSet, type RegisterCodecOptions } from "./codec-set.ts";
+export { type Cell, type CellType, type CsvOptions, csvCodec } from "./csv.ts";
 export { createCodecs } from "./default-codecs.ts";
 export { FileBackend, type FileBackendOptions } from "./file-backend.ts";
+export { createJpegCodec } from "./jpeg.ts";
 export { jsonCodec } from "./json.ts";
 export { npyCodec } from "./npy.ts";
+export { createPngCodec } from "./png.ts";
+export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";
+export { encodeTiff, type TiffOptions } from "./tiff/encode.ts";
+export { tiffCodec } from "./tiff/tiff-codec.ts";
