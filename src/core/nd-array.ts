@@ -125,9 +125,10 @@ export function contiguous(array: NdArray): NdArray {
 
 /** A copy in C order that shares no memory with the argument. */
 export function copyArray(array: NdArray): NdArray {
-  if (!isContiguous(array)) return contiguous(array);
-  const data = array.data.slice(0, sizeOf(array.shape)) as TypedArray;
-  return { data, shape: [...array.shape], stride: contiguousStride(array.shape), dtype: array.dtype };
+  // Not data.slice(): that of a Node Buffer shares memory.
+  const out = zeros(array.shape, array.dtype);
+  copyInto(array, out.data, 0);
+  return out;
 }
 
 /** Copies the elements in C order to `target`, from element `offset` on. */
@@ -254,7 +255,8 @@ export function arrayFromBytes(
     );
   }
   const mustSwap = endian !== nativeEndian && itemSize > 1;
-  const own = mustSwap || bytes.byteOffset % itemSize !== 0 ? bytes.slice() : bytes;
+  // Not bytes.slice(): that of a Node Buffer shares memory.
+  const own = mustSwap || bytes.byteOffset % itemSize !== 0 ? new Uint8Array(bytes) : bytes;
   if (mustSwap) swapBytes(own, itemSize);
   const data: TypedArray = new (array as TypedArrayConstructor)(own.buffer, own.byteOffset, size);
   return { data, shape: [...shape], stride: contiguousStride(shape), dtype };

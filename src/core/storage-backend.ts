@@ -159,9 +159,13 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     }
   }
 
-  /** Moves a file, link or tree to a key that may be written. The default copies, then deletes. */
+  /**
+   * Moves a file, link or tree to a key that may be written. The default copies, then deletes. A copy follows links, so
+   * a backend that has them overrides this; the default refuses to turn a link into what it leads to.
+   */
   protected async doMove(from: string, to: string, options: TransferOptions): Promise<void> {
     const { kind } = await this.doStat(from, { ...options, followSymlinks: false });
+    if (kind === "symlink") throw this.unsupported("moving a link");
     await this.doCopy(from, to, options);
     if (kind === "directory") await this.doDeleteAll(from, options);
     else await this.doDelete(from, kind, options);
