@@ -74,7 +74,10 @@ export interface StorageProxy {
   kickoff(options?: OperationOptions): Promise<void>;
   /** Ends a source; the last prepared one closes the store. */
   complete(name: string): Promise<void>;
-  /** Frames written by one source, or the smallest number over all of them (0 without any). */
+  /**
+   * Events whose frames are all written, by one source, or the smallest number over all of them (0 without any). One
+   * frame is one event unless `open` said otherwise.
+   */
   getIndicesWritten(name?: string): number;
   /** The stream documents for what was written and not yet announced, at most up to `indicesWritten`. */
   collectStreamDocs(name: string, indicesWritten: number): Iterable<StreamAsset>;
@@ -179,6 +182,13 @@ export interface PrepareInfo {
   readonly capacity?: number | undefined;
   /** True: unlimited, whatever the capacity says. Default `false`. */
   readonly writeForever?: boolean | undefined;
+  /**
+   * Who starts a frame: the device itself, at its own pace after `kickoff`, or each call of `trigger`. Default
+   * `internal`.
+   *
+   * @see ophyd-async, `TriggerInfo.trigger`
+   */
+  readonly trigger?: "internal" | "software" | undefined;
 }
 
 /**
