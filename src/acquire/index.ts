@@ -4,6 +4,8 @@
  * @module
  */
 export * from "./device.ts";
+export { DocumentFile } from "./document-file.ts";
+export { documentKey } from "./document-rules.ts";
 export {
   AutoIncrementFilenameProvider,
   type AutoIncrementOptions,
@@ -13,6 +15,12 @@ export {
 export type { Timers } from "./index-observer.ts";
 export { storeLocation } from "./location.ts";
 export { type JsonObject, type JsonValue, toJson } from "./metadata.ts";
+export {
+  type DocumentCallback,
+  RunDocuments,
+  type RunDocumentsOptions,
+  type StreamDescription,
+} from "./run-documents.ts";
 export { type SessionPathOptions, SessionPathProvider } from "./session-path-provider.ts";
 export { checkSourceName } from "./source.ts";
 export { StaticPathProvider } from "./static-path-provider.ts";

@@ -35,6 +35,8 @@ export class Source implements SourceInfo {
   framesWritten = 0;
   framesRejected = 0;
   collectionCounter = 0;
+  /** Frames that make one event. */
+  framesPerEvent = 1;
   streamResourceUid: string = crypto.randomUUID();
   /** Between `prepare` and the end of this source; writes go through this sink only. */
   sink: FrameSink | undefined;
@@ -76,6 +78,11 @@ export class Source implements SourceInfo {
     return this.#pending;
   }
 
+  /** Events whose frames are all written. */
+  get eventsWritten(): number {
+    return this.framesPerEvent === 1 ? this.framesWritten : Math.floor(this.framesWritten / this.framesPerEvent);
+  }
+
   /** Starts an acquisition: counters at 0, a new stream. */
   begin(sink: FrameSink, capacity: number): void {
     this.sink = sink;
@@ -84,6 +91,7 @@ export class Source implements SourceInfo {
     this.framesWritten = 0;
     this.framesRejected = 0;
     this.nextIndex = 0;
+    this.framesPerEvent = 1;
     this.resetCollection();
   }
 

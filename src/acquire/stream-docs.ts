@@ -53,7 +53,7 @@ export function dataKeyOf(source: SourceInfo, uri: string, framesPerEvent: numbe
  */
 export function announce(source: Source, indicesWritten: number, locate: () => StreamLocation): StreamAsset[] {
   const start = source.collectionCounter;
-  const stop = Math.min(indicesWritten, source.framesWritten);
+  const stop = Math.min(indicesWritten, source.eventsWritten);
   if (!(stop > start)) return [];
   const uid = source.streamResourceUid;
   const documents: StreamAsset[] = [];

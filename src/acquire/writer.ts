@@ -242,6 +242,11 @@ export abstract class Writer implements FrameWriter {
       await this.#joining;
     }
     if (source.sink === undefined && source.ending === undefined) await this.prepare(name);
+    if (source.collectionCounter > 0 && source.framesPerEvent !== framesPerEvent) {
+      const message = `Source "${name}" was announced with ${source.framesPerEvent} frames an event`;
+      throw new StorageError("CONFLICT", message, this.#context("open", name));
+    }
+    source.framesPerEvent = framesPerEvent;
     return { [source.dataKey]: dataKeyOf(source, this.resourceUri(source), framesPerEvent) };
   }
 
@@ -275,9 +280,9 @@ export abstract class Writer implements FrameWriter {
   }
 
   getIndicesWritten(name?: string): number {
-    if (name !== undefined) return this.#source("getIndicesWritten", name).framesWritten;
+    if (name !== undefined) return this.#source("getIndicesWritten", name).eventsWritten;
     let least = this.#sources.size === 0 ? 0 : Number.POSITIVE_INFINITY;
-    for (const source of this.#sources.values()) least = Math.min(least, source.framesWritten);
+    for (const source of this.#sources.values()) least = Math.min(least, source.eventsWritten);
     return least;
   }
 
@@ -286,7 +291,7 @@ export abstract class Writer implements FrameWriter {
     if (name !== undefined) this.#source("observeIndicesWritten", name);
     const source = name === undefined ? undefined : this.#sources.get(name);
     return this.#observers.watch(
-      () => source?.framesWritten ?? this.getIndicesWritten(),
+      () => source?.eventsWritten ?? this.getIndicesWritten(),
       () => this.#phase !== "closed" || this.preparedSources.length > 0,
       options,
       this.#context("observeIndicesWritten", name),

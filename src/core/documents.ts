@@ -106,7 +106,7 @@ export interface RunStop {
 /** What a writer announces: `["stream_resource", …]` once, then `["stream_datum", …]`. */
 export type StreamAsset = readonly ["stream_resource", StreamResource] | readonly ["stream_datum", StreamDatum];
 
-/** Any document with its name, as callbacks get it and as a line of a JSONL file holds it. */
+/** Any document with its name, as callbacks get it. */
 export type Document =
   | StreamAsset
   | readonly ["start", RunStart]
