@@ -1,0 +1,151 @@
+/** Writes one value of a disk store piece by piece. */
+import { open } from "node:fs/promises";
+import { crc32c, crc32cHex } from "../../src/codecs/crc32c.ts";
+import type {
+  ByteSource,
+  ByteWriter,
+  ByteWriterOptions,
+  Checksum,
+  OperationOptions,
+  WriteOptions,
+  WriteResult,
+} from "../../src/core/byte-store.ts";
+import { byteSourceLength } from "../../src/core/byte-store.ts";
+import { checkAborted, checkInteger, checkOpen } from "../../src/core/checks.ts";
+import { type ErrorContext, isStorageError } from "../../src/core/errors.ts";
+import { translateErrno } from "./errno.ts";
+import type { TempFile } from "./temp-file.ts";
+
+/** What the store lends its writer. */
+export interface WriterHost {
+  /** Makes the temporary file the value. */
+  readonly publish: (file: TempFile, options: WriteOptions) => Promise<WriteResult>;
+  /** Called once, when the writer is done with. */
+  readonly released: () => void;
+  /** Options that the writer was opened with. */
+  readonly options: WriteOptions;
+  readonly context: ErrorContext;
+}
+
+/** Bytes read at a time to check what was not written in order. */
+const CHECKSUM_CHUNK = 4 << 20;
+
+/**
+ * A writer into a temporary file. Each chunk gets its place in the file when it is handed in, so that any number may be
+ * under way at once and none waits for another: the device sees them as fast as they come.
+ */
+export class DiskByteWriter implements ByteWriter {
+  readonly #file: TempFile;
+  readonly #host: WriterHost;
+  readonly #pending = new Set<Promise<void>>();
+  #byteLength = 0;
+  #next = 0;
+  /** Checksum of the bytes up to `#byteLength`, as long as all chunks came in order. */
+  #crc: number | undefined;
+  #failure: unknown;
+  #closing: Promise<WriteResult> | undefined;
+  #isOpen = true;
+
+  constructor(file: TempFile, host: WriterHost) {
+    this.#file = file;
+    this.#host = host;
+    this.#crc = host.options.checksum === undefined ? undefined : 0;
+  }
+
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  async write(chunk: ByteSource, options: ByteWriterOptions = {}): Promise<void> {
+    const { context } = this.#host;
+    checkOpen(this.#isOpen && this.#closing === undefined, `The writer of "${context.identifier}"`, context);
+    checkAborted(options.signal, context);
+    const position = options.position ?? this.#next;
+    checkInteger(position, "position", 0, context);
+    this.#next = position + byteSourceLength(chunk);
+    if (this.#crc !== undefined) this.#crc = position === this.#byteLength ? crcOf(chunk, this.#crc) : undefined;
+    this.#byteLength = Math.max(this.#byteLength, this.#next);
+    // Not aborted from here on: the place of the chunk is taken, and leaving it empty would publish a hole.
+    const work = this.#file.write(chunk, position, undefined, context).catch((error: unknown) => {
+      this.#failure ??= error;
+      throw translateErrno(error, context);
+    });
+    this.#pending.add(work);
+    try {
+      await work;
+    } finally {
+      this.#pending.delete(work);
+    }
+  }
+
+  close(options: OperationOptions = {}): Promise<WriteResult> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async abort(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    // The file must not be closed under a write: its descriptor could belong to another file by then.
+    await Promise.allSettled(this.#pending);
+    try {
+      await this.#file.discard();
+    } finally {
+      this.#host.released();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A close under way decides itself what becomes of the value.
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    await this.abort();
+  }
+
+  async #close({ signal }: OperationOptions): Promise<WriteResult> {
+    const { context, options } = this.#host;
+    try {
+      checkOpen(this.#isOpen, `The writer of "${context.identifier}"`, context);
+      checkAborted(signal, context);
+      await Promise.allSettled(this.#pending);
+      if (this.#failure !== undefined) throw this.#failure;
+      const checksum = await this.#checksum();
+      const conditions = { ifAbsent: options.ifAbsent, ifMatch: options.ifMatch, signal };
+      const result = await this.#host.publish(this.#file, conditions);
+      this.#isOpen = false;
+      this.#host.released();
+      return checksum === undefined ? result : { ...result, checksum };
+    } catch (error) {
+      const failure = translateErrno(error, context);
+      // Aborting the close leaves things as they were: the writer can be closed again, or aborted.
+      if (isStorageError(failure, "ABORTED")) this.#closing = undefined;
+      else await this.abort();
+      throw failure;
+    }
+  }
+
+  async #checksum(): Promise<Checksum | undefined> {
+    if (this.#host.options.checksum === undefined) return undefined;
+    return { algorithm: "crc32c", value: crc32cHex(this.#crc ?? (await crcOfFile(this.#file.path))) };
+  }
+}
+
+/** The checksum of a source, after the bytes before it. */
+export function crcOf(bytes: ByteSource, seed = 0): number {
+  if (bytes instanceof Uint8Array) return crc32c(bytes, seed);
+  return bytes.reduce((crc, part) => crc32c(part, crc), seed);
+}
+
+async function crcOfFile(path: string): Promise<number> {
+  const handle = await open(path);
+  try {
+    const chunk = new Uint8Array(CHECKSUM_CHUNK);
+    let crc = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
+      if (bytesRead === 0) return crc;
+      crc = crc32c(chunk.subarray(0, bytesRead), crc);
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,46 @@
+/** Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened. */
+import { isAbsolute, join } from "node:path";
+import { storageCapabilities } from "../../src/core/capabilities.ts";
+import type { IfExists } from "../../src/core/data-sink.ts";
+import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
+import { StorageError } from "../../src/core/errors.ts";
+
+/** Options of the disk backend. */
+export interface DiskOptions {
+  /**
+   * Folder that contains everything: keys are relative to it, and nothing outside is reached. Relative to the session
+   * file, or to the working directory. Default: the whole file system, with relative addresses taken from the working
+   * directory.
+   */
+  readonly root?: string | undefined;
+  /**
+   * How far a write is safe when it is done: `"full"` survives a power cut, `"data"` has the bytes on the device but
+   * perhaps not the name, `"none"` survives the end of the process. Default `"full"`.
+   */
+  readonly durability?: "full" | "data" | "none" | undefined;
+  /** Overwrite policy of saves that name none. Default `"error"`. */
+  readonly ifExists?: IfExists | undefined;
+}
+
+/** The disk backend, key `"disk"`, scheme `file:`. */
+export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
+  key: "disk",
+  schemes: ["file"],
+  summary: "Files in folders; every write atomic and durable",
+  capabilities: { ...storageCapabilities, symlinks: true },
+  openStore: async ({ root, durability }, context) => {
+    if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
+      throw new StorageError(
+        "CONFIG_INVALID",
+        `durability of "${context.instance}" must be "full", "data" or "none", got "${String(durability)}"`,
+        { backend: context.instance },
+      );
+    }
+    const { DiskStore } = await import("./store.ts");
+    const base = context.baseDirectory ?? process.cwd();
+    const folder = root === undefined || isAbsolute(root) ? root : join(base, root);
+    return new DiskStore({ root: folder, durability, name: context.instance });
+  },
+});
+
+export default disk;

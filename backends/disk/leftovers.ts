@@ -1,0 +1,62 @@
+/** What killed processes leave behind, and how it goes away. */
+import { lstat, readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { OperationOptions } from "../../src/core/byte-store.ts";
+import { checkAborted } from "../../src/core/checks.ts";
+import { joinKey } from "../../src/core/key.ts";
+import { unlessErrno } from "./errno.ts";
+import { isOnThisMachine, isOwnerDead, isTempName, tempOwner } from "./temp-name.ts";
+
+/** A temporary file that nobody will finish. */
+export interface Leftover {
+  /** Where it is, relative to the root. Not a key: reads and listings do not show it. */
+  readonly path: string;
+  /** Bytes that it takes. */
+  readonly byteLength: number;
+  /** Last change, in milliseconds since 1970-01-01 UTC. */
+  readonly modifiedMs: number;
+}
+
+/** Options of looking for leftovers. */
+export interface LeftoverOptions extends OperationOptions {
+  /** Only in this directory and below. Default: the whole root. */
+  readonly prefix?: string | undefined;
+  /**
+   * Counts a file as left over if it has not changed for this long, although its process cannot be asked: it ran on
+   * another machine or in another container. Default: such files are left alone.
+   */
+  readonly olderThanMs?: number | undefined;
+}
+
+/** Finds the leftovers of dead processes below a directory. Links are not followed. */
+export async function* findLeftovers(
+  directory: string,
+  key: string,
+  options: LeftoverOptions,
+): AsyncGenerator<Leftover> {
+  checkAborted(options.signal, { operation: "findLeftovers" });
+  const entries = await unlessErrno(readdir(directory, { withFileTypes: true }), "ENOENT", "ENOTDIR");
+  for (const entry of entries ?? []) {
+    const path = join(directory, entry.name);
+    const relative = joinKey(key, entry.name);
+    if (entry.isDirectory()) {
+      yield* findLeftovers(path, relative, options);
+    } else if (isTempName(entry.name)) {
+      // Gone meanwhile: its process was alive after all, or somebody else cleans up too.
+      const stat = await unlessErrno(lstat(path), "ENOENT");
+      if (stat === undefined || !isLeftover(entry.name, stat.mtimeMs, options.olderThanMs)) continue;
+      yield { path: relative, byteLength: stat.size, modifiedMs: stat.mtimeMs };
+    }
+  }
+}
+
+/** Removes a leftover; fine if it is gone. */
+export async function removeLeftover(root: string, leftover: Leftover): Promise<void> {
+  await unlessErrno(unlink(join(root, leftover.path)), "ENOENT");
+}
+
+function isLeftover(name: string, modifiedMs: number, olderThanMs: number | undefined): boolean {
+  const owner = tempOwner(name);
+  if (owner !== undefined && isOnThisMachine(owner)) return isOwnerDead(owner);
+  return olderThanMs !== undefined && Date.now() - modifiedMs > olderThanMs;
+}

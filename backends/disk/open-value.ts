@@ -1,0 +1,170 @@
+/** A value that is open for reading. */
+import { type BigIntStats, constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { groupRanges, type ResolvedRange, resolveRange } from "../../src/core/byte-range.ts";
+import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
+import { checkAborted } from "../../src/core/checks.ts";
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { translateErrno } from "./errno.ts";
+import { etagOf, preconditionFailed } from "./temp-file.ts";
+
+/** Bytes that one system call gets at most, so that an abort is seen between two of them. */
+const MAX_CALL = 64 << 20;
+
+/** Bytes that a stream hands over at a time. */
+const STREAM_CHUNK = 1 << 20;
+
+/** Reading this many bytes for nothing costs less than another system call. */
+const GROUPING = { maxGap: 32 << 10, maxLength: 8 << 20 };
+
+/** Groups of ranges that are read at once. */
+const CONCURRENT_GROUPS = 4;
+
+/**
+ * One version of a value: opened once, so that what is read is of one piece although the value is replaced meanwhile.
+ * Whoever opens it closes it.
+ */
+export class OpenValue {
+  readonly #handle: FileHandle;
+  readonly #stat: BigIntStats;
+  readonly #context: ErrorContext;
+
+  private constructor(handle: FileHandle, stat: BigIntStats, context: ErrorContext) {
+    this.#handle = handle;
+    this.#stat = stat;
+    this.#context = context;
+  }
+
+  /** Opens a path for reading. */
+  static async open(path: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer and hold a thread for ever.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      checkAborted(options.signal, context);
+      const stat = await handle.stat({ bigint: true });
+      if (stat.isDirectory()) {
+        const message = `"${context.identifier}" in "${context.backend}" is a directory`;
+        throw new StorageError("IS_A_DIRECTORY", message, context);
+      }
+      if (!stat.isFile()) {
+        const message = `"${context.identifier}" in "${context.backend}" is a device, a pipe or a socket, not a file`;
+        throw new StorageError("UNSUPPORTED", message, context);
+      }
+      if (options.ifMatch !== undefined && etagOf(stat) !== options.ifMatch) throw preconditionFailed(context);
+      return new OpenValue(handle, stat, context);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  get byteLength(): number {
+    return Number(this.#stat.size);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** Reads one range, or all, into memory of its own. */
+  async read(range: ByteRange | undefined, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    return this.#readExactly(resolveRange(range, this.byteLength, this.#context), signal);
+  }
+
+  /** Reads several ranges, near ones together; each result has memory of its own. */
+  async readRanges(ranges: readonly ByteRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]> {
+    const resolved = ranges.map((range) => resolveRange(range, this.byteLength, this.#context));
+    const groups = groupRanges(resolved, GROUPING);
+    const results = new Array<Uint8Array>(ranges.length);
+    let next = 0;
+    const worker = async () => {
+      for (let group = groups[next++]; group !== undefined; group = groups[next++]) {
+        const bytes = await this.#readExactly(group, signal);
+        for (const part of group.parts) {
+          const start = part.offset - group.offset;
+          const isWhole = group.parts.length === 1;
+          results[part.index] = isWhole ? bytes : bytes.slice(start, start + part.length);
+        }
+      }
+    };
+    const workers = Array.from({ length: Math.min(CONCURRENT_GROUPS, groups.length) }, worker);
+    // All of them, also after a failure: the file must not be closed under a read.
+    const settled = await Promise.allSettled(workers);
+    for (const outcome of settled) if (outcome.status === "rejected") throw outcome.reason;
+    return results;
+  }
+
+  /** A stream that reads only when it is asked to, and closes the file at its end, its failure or its cancellation. */
+  stream(range: ByteRange | undefined, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
+    const { offset, length } = resolveRange(range, this.byteLength, this.#context);
+    const end = offset + length;
+    let position = offset;
+    let reading: Promise<unknown> = Promise.resolve();
+    let isClosed = false;
+    const finish = async () => {
+      if (isClosed) return;
+      isClosed = true;
+      signal?.removeEventListener("abort", onAbort);
+      await reading.catch(() => {}); // Reported where the read was asked for.
+      await this.close();
+    };
+    let onAbort = () => {};
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          onAbort = () => {
+            controller.error(this.#abortError(signal));
+            void finish();
+          };
+          signal?.addEventListener("abort", onAbort, { once: true });
+        },
+        pull: async (controller) => {
+          try {
+            const part = { offset: position, length: Math.min(STREAM_CHUNK, end - position) };
+            const work = this.#readExactly(part, undefined);
+            reading = work;
+            const bytes = await work;
+            if (isClosed) return;
+            position += bytes.length;
+            if (bytes.length > 0) controller.enqueue(bytes);
+            if (position < end) return;
+            await finish();
+            controller.close();
+          } catch (error) {
+            await finish();
+            throw translateErrno(error, this.#context);
+          }
+        },
+        cancel: finish,
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  #abortError(signal: AbortSignal | undefined): unknown {
+    try {
+      checkAborted(signal, this.#context);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  }
+
+  async #readExactly({ offset, length }: ResolvedRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    // Not from the pool that Buffers share, and not zeroed: every byte is overwritten before anyone sees it.
+    const { buffer } = Buffer.allocUnsafeSlow(length);
+    const bytes = new Uint8Array(buffer, 0, length);
+    for (let done = 0; done < length; ) {
+      checkAborted(signal, this.#context);
+      const count = Math.min(MAX_CALL, length - done);
+      const { bytesRead } = await this.#handle.read(bytes, done, count, offset + done);
+      if (bytesRead === 0) {
+        const message = `"${this.#context.identifier}" became shorter while it was read: another program writes into it`;
+        throw new StorageError("CONFLICT", message, { ...this.#context, retryable: true });
+      }
+      done += bytesRead;
+    }
+    checkAborted(signal, this.#context);
+    return bytes;
+  }
+}

@@ -1,0 +1,189 @@
+/** From keys to paths, and the walls around the root. */
+import { type BigIntStats, constants } from "node:fs";
+import { lstat, mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { StorageError } from "../../src/core/errors.ts";
+import { isInside, normalizeKey } from "../../src/core/key.ts";
+import { errnoOf, unlessErrno } from "./errno.ts";
+import { isTempName, TEMP_PREFIX } from "./temp-name.ts";
+
+/** Where a key is, once the links above it are followed. */
+export interface Location {
+  /** Real path of the directory that holds it. */
+  readonly directory: string;
+  /** Path of the entry itself; if it is a link, of the link. */
+  readonly path: string;
+}
+
+/** What a write goes over. */
+export interface WriteTarget extends Location {
+  /** The value that is there now; `undefined` if none is, or a link that leads nowhere. */
+  readonly stat: BigIntStats | undefined;
+}
+
+/** The folder that a store lives in. */
+export class Place {
+  /** Absolute path of the root; `/` where none was configured. */
+  readonly root: string;
+  /** False: the whole file system is the root, and there is nothing outside. */
+  readonly isWalled: boolean;
+  #realRoot: string | undefined;
+
+  constructor(root: string | undefined) {
+    this.root = resolve(root ?? sep);
+    this.isWalled = this.root !== resolve(sep);
+  }
+
+  /** The key of a path from outside. See `ByteStore.resolve`. */
+  resolve(address: string): string {
+    if (!this.isWalled) return normalizeKey(isAbsolute(address) ? address : join(process.cwd(), address));
+    if (typeof address !== "string" || !isAbsolute(address)) return normalizeKey(address);
+    // Normalised first: NUL and half surrogates are refused, and `/root/../x` is seen for what it is.
+    const inside = relative(this.root, `/${normalizeKey(address)}`);
+    if (inside === ".." || inside.startsWith(`..${sep}`)) throw outside(address, this.root);
+    return normalizeKey(inside);
+  }
+
+  /** Checks a key and normalises it. Names of temporary files are no keys. */
+  key(key: string): string {
+    const normal = normalizeKey(key);
+    if (normal.includes(TEMP_PREFIX) && normal.split("/").some(isTempName)) {
+      throw new StorageError("INVALID_KEY", `Names that begin with "${TEMP_PREFIX}" are kept for temporary files`);
+    }
+    return normal;
+  }
+
+  /** The path of a normalised key, links not followed. */
+  path(key: string): string {
+    return join(this.root, key);
+  }
+
+  /** The key of a real path inside the root. */
+  keyOf(realPath: string, realRoot: string): string {
+    return relative(realRoot, realPath).split(sep).join("/");
+  }
+
+  /** The real root. Rejects with `ENOENT` if it is not there yet. */
+  async realRoot(): Promise<string> {
+    if (!this.isWalled) return this.root;
+    // Asked anew while it is missing; kept once it is known. A root that is moved under an open store is not followed.
+    this.#realRoot ??= await realpath(this.root);
+    return this.#realRoot;
+  }
+
+  /**
+   * Where a key is. Directories above it must exist; it itself need not.
+   *
+   * @throws A {@link StorageError} `INVALID_KEY` if a link above it leads out of the root; system errors as they come.
+   */
+  async locate(key: string): Promise<Location> {
+    const path = this.path(key);
+    if (!this.isWalled || key === "") return { directory: dirname(path), path };
+    const above = dirname(path);
+    const directory = above === this.root ? await this.realRoot() : await this.#inside(await realpath(above), key);
+    return { directory, path: join(directory, path.slice(path.lastIndexOf(sep) + 1)) };
+  }
+
+  /**
+   * The real path of what a key leads to, every link followed.
+   *
+   * @throws A {@link StorageError} `INVALID_KEY` if a link leads out of the root; system errors as they come.
+   */
+  async realPath(key: string): Promise<string> {
+    const path = this.path(key);
+    return this.isWalled ? this.#inside(await realpath(path), key) : realpath(path);
+  }
+
+  /** As {@link Place.locate}, and by the key alone where directories above it are missing: what a link may lead to. */
+  async locateLoosely(key: string): Promise<Location> {
+    const location = await unlessErrno(this.locate(key), "ENOENT", "ENOTDIR");
+    if (location !== undefined) return location;
+    const path = join(await this.realRoot(), key);
+    return { directory: dirname(path), path };
+  }
+
+  /** What a link leads to; `undefined` if that is nothing, or outside the walls. */
+  async followed(key: string): Promise<BigIntStats | undefined> {
+    const real = await unlessErrno(realpath(this.path(key)), "ENOENT", "ELOOP", "ENOTDIR");
+    if (real === undefined) return undefined;
+    if (this.isWalled && !isInside(real, await this.realRoot())) return undefined;
+    return unlessErrno(stat(real, { bigint: true }), "ENOENT");
+  }
+
+  /** The path to open for reading. Without walls the system follows links itself, which saves a step. */
+  async readPath(key: string): Promise<string> {
+    return this.isWalled ? this.realPath(key) : this.path(key);
+  }
+
+  /**
+   * Where a write to a key goes: through links to what they lead to. A link that leads nowhere is replaced itself.
+   * Rejects with `ENOENT` if the directory above is missing.
+   */
+  async writeTarget(key: string): Promise<WriteTarget> {
+    const location = await this.locate(key);
+    const found = await unlessErrno(lstat(location.path, { bigint: true }), "ENOENT");
+    if (!found?.isSymbolicLink()) return { ...location, stat: found };
+    const real = await unlessErrno(realpath(location.path), "ENOENT", "ELOOP");
+    if (real === undefined) return { ...location, stat: undefined };
+    if (this.isWalled) await this.#inside(real, key);
+    return { directory: dirname(real), path: real, stat: await stat(real, { bigint: true }) };
+  }
+
+  /**
+   * Makes the directory of a key and those above it, inside the walls.
+   *
+   * @returns Paths of those that were not there before, the topmost first.
+   */
+  async makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+    const path = this.path(key);
+    if (this.isWalled) await this.#checkNearest(path, key);
+    const first = await mkdir(path, { recursive: true });
+    if (first === undefined) return [];
+    const made = [first];
+    for (const name of relative(first, path).split(sep)) if (name !== "") made.push(join(made.at(-1) as string, name));
+    if (isDurable) for (const directory of made) await syncDirectory(dirname(directory));
+    return made;
+  }
+
+  /** Checks the nearest directory that exists: what is made below it is real, and so inside if that is. */
+  async #checkNearest(path: string, key: string): Promise<void> {
+    for (let nearest = path; nearest !== this.root; nearest = dirname(nearest)) {
+      const real = await unlessErrno(realpath(nearest), "ENOENT");
+      if (real !== undefined) {
+        await this.#inside(real, key);
+        return;
+      }
+    }
+  }
+
+  async #inside(realPath: string, key: string): Promise<string> {
+    const realRoot = await this.realRoot();
+    if (isInside(realPath, realRoot)) return realPath;
+    throw outside(key, this.root);
+  }
+}
+
+/** Removes directories that a failed write has made, as far as they are empty. */
+export async function removeMade(directories: readonly string[]): Promise<void> {
+  for (const directory of [...directories].reverse()) {
+    // Somebody else may have put something there, or removed it; then it is theirs.
+    await unlessErrno(rmdir(directory), "ENOTEMPTY", "EEXIST", "ENOENT");
+  }
+}
+
+/** Makes the entries of a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some file systems (network, FUSE) have no such operation; what they promise, they promise without it.
+    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errnoOf(error) ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function outside(address: string, root: string): StorageError {
+  return new StorageError("INVALID_KEY", `"${address}" leads out of the root ${root}`, { identifier: address });
+}

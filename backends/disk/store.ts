@@ -1,0 +1,468 @@
+/** A byte store in a folder of a disk. */
+import type { BigIntStats } from "node:fs";
+import { type FileHandle, lstat, readlink, stat, unlink } from "node:fs/promises";
+import { crc32cHex } from "../../src/codecs/crc32c.ts";
+import { mapBatch } from "../../src/core/batch.ts";
+import { checkRange } from "../../src/core/byte-range.ts";
+import type {
+  ByteRange,
+  ByteSource,
+  ByteWriter,
+  DeleteResult,
+  DirectoryStore,
+  ListEntry,
+  ListOptions,
+  ObjectStat,
+  OperationOptions,
+  ReadOptions,
+  StatOptions,
+  TransferOptions,
+  WriteOptions,
+  WriteResult,
+} from "../../src/core/byte-store.ts";
+import type { StoreCapabilities } from "../../src/core/capabilities.ts";
+import { checkAborted, checkOpen } from "../../src/core/checks.ts";
+import { type ErrorContext, runAll, StorageError } from "../../src/core/errors.ts";
+import { encodeKey, isInside, parentKey } from "../../src/core/key.ts";
+import { crcOf, DiskByteWriter } from "./byte-writer.ts";
+import { describeKey, listDisk } from "./directory.ts";
+import {
+  linkText,
+  moveEntry,
+  removeDirectoryAt,
+  renameDirectoryAt,
+  symlinkAt,
+  syncDirectories,
+} from "./directory-operations.ts";
+import { errnoOf, translateErrno, unlessErrno } from "./errno.ts";
+import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } from "./leftovers.ts";
+import { OpenValue } from "./open-value.ts";
+import { withPathLock } from "./path-locks.ts";
+import { type Location, Place } from "./place.ts";
+import { type Durability, etagOf, TempFile, transferConditions, type WriteSettings } from "./temp-file.ts";
+
+const capabilities: StoreCapabilities = {
+  write: true,
+  list: true,
+  ifAbsent: "native",
+  ifMatch: "emulated",
+  ranges: "native",
+  streamingWrite: "native",
+  positionalWrite: true,
+  directories: true,
+  symlinks: true,
+  rename: "native",
+  persistent: true,
+};
+
+/** Options of a {@link DiskStore}. */
+export interface DiskStoreOptions {
+  /** Folder that contains everything; made by the first write. Default: the whole file system. */
+  readonly root?: string | undefined;
+  /** How far a write is safe when it is done. Default `"full"`. */
+  readonly durability?: Durability | undefined;
+  /** Name in messages. Default `"disk"`. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Keys to files. Each write is a temporary file in the same directory, made durable, then renamed over its key (or
+ * linked, where nothing may be there): a reader, a crash and a full disk see the old value or the new one.
+ *
+ * Links are followed as far as the root reaches; one that leads out of a configured root is described as a link, and
+ * refused by reads and writes. A write through a link replaces what it leads to.
+ */
+export class DiskStore implements DirectoryStore {
+  readonly name: string;
+  readonly capabilities = capabilities;
+  /** How far a write is safe when it is done. */
+  readonly durability: Durability;
+  readonly #place: Place;
+  readonly #settings: WriteSettings;
+  readonly #writers = new Set<DiskByteWriter>();
+  #lastStampNs = 0n;
+  #isOpen = true;
+
+  constructor(options: DiskStoreOptions = {}) {
+    this.name = options.name ?? "disk";
+    this.durability = options.durability ?? "full";
+    this.#place = new Place(options.root);
+    this.#settings = { place: this.#place, durability: this.durability };
+  }
+
+  /** Absolute path of the root. */
+  get root(): string {
+    return this.#place.root;
+  }
+
+  uri(key: string): string {
+    return `file://localhost/${encodeKey(this.#place.path(this.#place.key(key)).slice(1))}`;
+  }
+
+  resolve(address: string): string {
+    return this.#place.resolve(address);
+  }
+
+  stat(key: string, options: StatOptions = {}): Promise<ObjectStat> {
+    return this.#perform("stat", key, options, (normal, context) => {
+      return found(describeKey(this.#place, normal, options.followSymlinks ?? true), context);
+    });
+  }
+
+  read(key: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    return this.#withValue("read", key, options, (value) => value.read(options.range, options.signal));
+  }
+
+  readRanges(key: string, ranges: readonly ByteRange[], options: ReadOptions = {}): Promise<Uint8Array[]> {
+    return this.#withValue("readRanges", key, options, (value) => value.readRanges(ranges, options.signal));
+  }
+
+  readStream(key: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return this.#perform("readStream", key, options, async (normal, context) => {
+      const value = await this.#openValue(normal, options, context);
+      try {
+        checkAborted(options.signal, context);
+        return value.stream(options.range, options.signal);
+      } catch (error) {
+        await value.close();
+        throw error;
+      }
+    });
+  }
+
+  write(key: string, bytes: ByteSource, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#perform("write", key, options, async (normal, context) => {
+      return this.#writeTemp(normal, options, context, async (file) => {
+        await file.write(bytes, 0, options.signal, context);
+        if (options.checksum === undefined) return {};
+        return { checksum: { algorithm: "crc32c", value: crc32cHex(crcOf(bytes)) } };
+      });
+    });
+  }
+
+  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+    return this.#perform("openWriter", key, options, async (normal, context) => {
+      this.#refuseRoot(normal, context);
+      const file = await TempFile.open(this.#settings, normal, options, context);
+      const writer: DiskByteWriter = new DiskByteWriter(file, {
+        publish: (from, conditions) => this.#publish(from, conditions, context),
+        released: () => this.#writers.delete(writer),
+        options,
+        context,
+      });
+      this.#writers.add(writer);
+      // The store may have been closed meanwhile, and would not have seen this writer.
+      if (!this.#isOpen) await writer.abort();
+      return writer;
+    });
+  }
+
+  async *list(options: ListOptions = {}): AsyncGenerator<ListEntry> {
+    const context = { backend: this.name, operation: "list", identifier: options.prefix ?? "" };
+    try {
+      checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+      checkAborted(options.signal, context);
+      for await (const entry of listDisk(this.#place, options, context)) {
+        yield entry;
+        checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+        checkAborted(options.signal, context);
+      }
+    } catch (error) {
+      throw translateErrno(error, context);
+    }
+  }
+
+  delete(key: string, options: OperationOptions = {}): Promise<void> {
+    return this.#perform("delete", key, options, async (normal, context) => {
+      const location = await this.#unlink(normal, context);
+      if (location !== undefined) await this.#sync(location);
+    });
+  }
+
+  async deleteMany(keys: readonly string[], options: OperationOptions = {}): Promise<DeleteResult[]> {
+    checkOpen(this.#isOpen, `Store "${this.name}"`, { backend: this.name, operation: "deleteMany" });
+    checkAborted(options.signal, { backend: this.name, operation: "deleteMany" });
+    const removed: Location[] = [];
+    const results = await mapBatch<string, DeleteResult>(
+      keys,
+      (key) =>
+        this.#perform("deleteMany", key, options, async (normal, context) => {
+          const location = await this.#unlink(normal, context);
+          if (location !== undefined) removed.push(location);
+          return { key };
+        }),
+      { onError: "collect" },
+      (error, key) => ({ key, error }),
+    );
+    // Once for each directory rather than once for each key.
+    if (removed.length > 0) await this.#sync(...removed);
+    checkAborted(options.signal, { backend: this.name, operation: "deleteMany" });
+    return results;
+  }
+
+  copy(from: string, to: string, options: TransferOptions = {}): Promise<WriteResult> {
+    return this.#perform("copy", from, options, async (source, context) => {
+      const target = this.#place.key(to);
+      const path = await found(this.#place.realPath(source), context);
+      if ((await stat(path)).isDirectory()) throw this.#isDirectory(source, context);
+      const targetContext = { ...context, identifier: to };
+      return this.#writeTemp(target, transferConditions(options), targetContext, async () => ({}), path);
+    });
+  }
+
+  rename(from: string, to: string, options: TransferOptions = {}): Promise<void> {
+    return this.#perform("rename", from, options, async (source, context) => {
+      const target = this.#place.key(to);
+      const start = await found(this.#place.locate(source), context);
+      const moved = await found(lstat(start.path), context);
+      if (moved.isDirectory()) throw this.#isDirectory(source, context);
+      const targetContext = { ...context, identifier: to };
+      const end = await this.#locateNew(target, targetContext);
+      checkAborted(options.signal, context);
+      try {
+        await withPathLock(end.path, () => moveEntry(start, end, options, targetContext));
+      } catch (error) {
+        // Another device is mounted inside the root: no single step leads there.
+        if (errnoOf(error) !== "EXDEV") throw error;
+        await this.copy(source, target, options);
+        await unlink(start.path);
+      }
+      await this.#sync(start, end);
+    });
+  }
+
+  createDirectory(key: string, options: OperationOptions = {}): Promise<void> {
+    return this.#perform("createDirectory", key, options, async (normal, context) => {
+      try {
+        await this.#place.makeDirectories(normal, this.durability === "full");
+      } catch (error) {
+        if (errnoOf(error) !== "EEXIST") throw error;
+        const message = `"${normal}" in "${this.name}" is a file`;
+        throw new StorageError("NOT_A_DIRECTORY", message, { ...context, cause: error });
+      }
+    });
+  }
+
+  removeDirectory(key: string, options: OperationOptions & { readonly recursive?: boolean } = {}): Promise<void> {
+    return this.#perform("removeDirectory", key, options, async (normal, context) => {
+      this.#refuseRoot(normal, context);
+      const location = await this.#place.locate(normal);
+      await removeDirectoryAt(location, options.recursive ?? false);
+      await this.#sync(location);
+    });
+  }
+
+  renameDirectory(from: string, to: string, options: OperationOptions = {}): Promise<void> {
+    return this.#perform("renameDirectory", from, options, async (source, context) => {
+      const target = this.#place.key(to);
+      if (isInside(target, source)) {
+        const message = `"${source}" cannot be moved into itself, to "${target}"`;
+        throw new StorageError("INVALID_KEY", message, context);
+      }
+      const start = await found(this.#place.locate(source), context);
+      await found(lstat(start.path), context);
+      const end = await this.#locateNew(target, { ...context, identifier: to });
+      await renameDirectoryAt(start, end, { ...context, identifier: to });
+      await this.#sync(start, end);
+    });
+  }
+
+  symlink(target: string, key: string, options: TransferOptions = {}): Promise<void> {
+    return this.#perform("symlink", key, options, async (normal, context) => {
+      const end = this.#place.key(target);
+      const at = await this.#locateNew(normal, context);
+      // Within a root, relative: the links hold when the root is moved. Without one, there is nothing to be moved.
+      const text = this.#place.isWalled ? linkText(await this.#place.locateLoosely(end), at) : this.#place.path(end);
+      await symlinkAt(text, at, options, context);
+      await this.#sync(at);
+    });
+  }
+
+  readLink(key: string, options: OperationOptions = {}): Promise<string> {
+    return this.#perform("readLink", key, options, async (normal, context) => {
+      const read = async () => readlink((await this.#place.locate(normal)).path);
+      const text = await unlessErrno(found(read(), context), "EINVAL");
+      if (text !== undefined) return text;
+      throw new StorageError("INVALID_DATA", `"${normal}" in "${this.name}" is no link`, context);
+    });
+  }
+
+  realKey(key: string, options: OperationOptions = {}): Promise<string> {
+    return this.#perform("realKey", key, options, async (normal, context) => {
+      return this.#place.keyOf(await found(this.#place.realPath(normal), context), await this.#place.realRoot());
+    });
+  }
+
+  /** Finds temporary files of processes that were killed while they wrote. See {@link LeftoverOptions}. */
+  async *findLeftovers(options: LeftoverOptions = {}): AsyncGenerator<Leftover> {
+    const context = { backend: this.name, operation: "findLeftovers", identifier: options.prefix ?? "" };
+    checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+    try {
+      const key = this.#place.key(options.prefix ?? "");
+      const path = await unlessErrno(this.#place.realPath(key), "ENOENT", "ENOTDIR");
+      if (path !== undefined) yield* findLeftovers(path, key, options);
+    } catch (error) {
+      throw translateErrno(error, context);
+    }
+  }
+
+  /**
+   * Removes temporary files of processes that were killed while they wrote; what is being written stays. No value is
+   * touched: none was ever half written.
+   *
+   * @returns What was removed.
+   */
+  async removeLeftovers(options: LeftoverOptions = {}): Promise<Leftover[]> {
+    const removed: Leftover[] = [];
+    for await (const leftover of this.findLeftovers(options)) {
+      await this.#perform("removeLeftovers", "", options, () => removeLeftover(this.root, leftover));
+      removed.push(leftover);
+    }
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const aborts = [...this.#writers].map((writer) => () => writer.abort());
+    await runAll(aborts, `Store "${this.name}" could not discard everything that was being written`);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #perform<T>(
+    operation: string,
+    key: string,
+    options: OperationOptions,
+    run: (key: string, context: ErrorContext) => Promise<T>,
+  ): Promise<T> {
+    const context = { backend: this.name, operation, identifier: String(key) };
+    checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+    checkAborted(options.signal, context);
+    try {
+      return await run(this.#place.key(key), context);
+    } catch (error) {
+      throw translateErrno(error, context);
+    }
+  }
+
+  #withValue<T>(
+    operation: string,
+    key: string,
+    options: ReadOptions,
+    run: (value: OpenValue) => Promise<T>,
+  ): Promise<T> {
+    return this.#perform(operation, key, options, async (normal, context) => {
+      const value = await this.#openValue(normal, options, context);
+      try {
+        return await run(value);
+      } finally {
+        await value.close();
+      }
+    });
+  }
+
+  async #openValue(key: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
+    checkRange(options.range, context);
+    const open = async () => OpenValue.open(await this.#place.readPath(key), options, context);
+    return found(open(), context);
+  }
+
+  /** Writes one value by way of a temporary file, of which nothing stays if any step fails. */
+  async #writeTemp(
+    key: string,
+    options: WriteOptions,
+    context: ErrorContext,
+    fill: (file: TempFile) => Promise<Pick<WriteResult, "checksum">>,
+    source?: string,
+  ): Promise<WriteResult> {
+    this.#refuseRoot(key, context);
+    const file = await TempFile.open(this.#settings, key, options, context, source);
+    try {
+      const extra = await fill(file);
+      checkAborted(options.signal, context);
+      return { ...(await this.#publish(file, options, context)), ...extra };
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  async #publish(file: TempFile, options: WriteOptions, context: ErrorContext): Promise<WriteResult> {
+    const published = await file.publish(options, (handle, before) => this.#stamp(handle, before), context);
+    return { byteLength: Number(published.size), etag: etagOf(published) };
+  }
+
+  /**
+   * Gives a file a time of its own. The clock of a file system may tick only every few milliseconds, and the number of
+   * a replaced file is soon given to another: without this, the third value within a tick could have the etag of the
+   * first.
+   */
+  async #stamp(handle: FileHandle, before: BigIntStats): Promise<BigIntStats> {
+    const last = this.#lastStampNs;
+    const isTick = before.mtimeNs <= last && last - before.mtimeNs < 1_000_000_000n;
+    if (!isTick) {
+      this.#lastStampNs = before.mtimeNs;
+      return before;
+    }
+    // Times pass through a double here, which holds about a quarter of a microsecond.
+    this.#lastStampNs = last + 3_000n;
+    const seconds = Number(this.#lastStampNs / 1000n) / 1e6;
+    await handle.utimes(seconds, seconds);
+    return handle.stat({ bigint: true });
+  }
+
+  /** Where a new entry goes; the directories above it are made. */
+  async #locateNew(key: string, context: ErrorContext): Promise<Location> {
+    this.#refuseRoot(key, context);
+    const location = await unlessErrno(this.#place.locate(key), "ENOENT");
+    if (location !== undefined && (await unlessErrno(lstat(location.directory), "ENOENT"))) return location;
+    await this.#place.makeDirectories(parentKey(key), this.durability === "full");
+    return this.#place.locate(key);
+  }
+
+  /** Removes a value or a link; `undefined` if nothing was there. */
+  async #unlink(key: string, context: ErrorContext): Promise<Location | undefined> {
+    const location = await unlessErrno(this.#place.locate(key), "ENOENT", "ENOTDIR");
+    if (location === undefined) return undefined;
+    const removal = withPathLock(location.path, async () => {
+      try {
+        await unlink(location.path);
+        return location;
+      } catch (error) {
+        // Linux says EISDIR, others EPERM, which may also be what it seems.
+        if (errnoOf(error) === "EPERM" && (await lstat(location.path)).isDirectory()) {
+          throw this.#isDirectory(key, context);
+        }
+        throw error;
+      }
+    });
+    return unlessErrno(removal, "ENOENT", "ENOTDIR");
+  }
+
+  async #sync(...locations: readonly Location[]): Promise<void> {
+    if (this.durability === "full") await syncDirectories(...locations);
+  }
+
+  #refuseRoot(key: string, context: ErrorContext): void {
+    if (key === "") throw this.#isDirectory("", context);
+  }
+
+  #isDirectory(key: string, context: ErrorContext): StorageError {
+    const what = key === "" ? `The root of "${this.name}"` : `"${key}" in "${this.name}"`;
+    return new StorageError("IS_A_DIRECTORY", `${what} is a directory`, context);
+  }
+}
+
+/** What some work on a key that must exist answers. Below a file there is nothing: that too is `NOT_FOUND`. */
+async function found<T>(work: Promise<T>, context: ErrorContext): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
+    const message = `No "${context.identifier}" in "${context.backend}"`;
+    throw new StorageError("NOT_FOUND", message, { ...context, cause: error });
+  }
+}

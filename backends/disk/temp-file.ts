@@ -1,0 +1,283 @@
+/** A temporary file on its way to become a value: the one way in which this store writes. */
+import { type BigIntStats, constants } from "node:fs";
+import { copyFile, type FileHandle, link, lstat, open, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { ByteSource, OperationOptions, WriteOptions } from "../../src/core/byte-store.ts";
+import { checkAborted } from "../../src/core/checks.ts";
+import { type ErrorContext, runAll, StorageError } from "../../src/core/errors.ts";
+import { parentKey } from "../../src/core/key.ts";
+import { errnoOf, unlessErrno } from "./errno.ts";
+import { withPathLock } from "./path-locks.ts";
+import { type Place, removeMade, syncDirectory, type WriteTarget } from "./place.ts";
+import { tempName } from "./temp-name.ts";
+
+/**
+ * How far a write is safe when it is done. `full`: it survives a power cut under its name. `data`: the bytes are on the
+ * device, the name may still be lost. `none`: it survives the end of the process, not that of the machine. A reader
+ * never sees half a value in any case.
+ */
+export type Durability = "full" | "data" | "none";
+
+/** What every write of a store needs. */
+export interface WriteSettings {
+  readonly place: Place;
+  readonly durability: Durability;
+}
+
+/** Mode of new files, before the user's umask. */
+const NEW_FILE_MODE = 0o666;
+
+/** Parts that one system call takes at most (IOV_MAX). */
+const MAX_PARTS = 1024;
+
+/** Bytes that one system call gets at most, so that an abort is seen between two of them. */
+const MAX_CALL = 64 << 20;
+
+/** How often a directory that somebody removes under our hands is made again. */
+const DIRECTORY_TRIES = 3;
+
+/** Version of a value: changes with every write, since each one makes a new file. */
+export function etagOf(stat: BigIntStats): string {
+  return `${stat.mtimeNs.toString(36)}-${stat.size.toString(36)}-${stat.ino.toString(36)}`;
+}
+
+/** One temporary file beside its target. Ends by {@link TempFile.publish} or {@link TempFile.discard}. */
+export class TempFile {
+  readonly target: WriteTarget;
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly #settings: WriteSettings;
+  readonly #made: readonly string[];
+  #isDone = false;
+
+  private constructor(
+    settings: WriteSettings,
+    target: WriteTarget,
+    made: readonly string[],
+    path: string,
+    handle: FileHandle,
+  ) {
+    this.#settings = settings;
+    this.target = target;
+    this.#made = made;
+    this.path = path;
+    this.handle = handle;
+  }
+
+  /**
+   * Opens an empty temporary file for a key, and makes the directories above that are missing.
+   *
+   * @param source - Real path of a file to begin with a copy of, shared by the file system where it can.
+   */
+  static async open(
+    settings: WriteSettings,
+    key: string,
+    options: WriteOptions,
+    context: ErrorContext,
+    source?: string,
+  ): Promise<TempFile> {
+    checkConditions(options, context);
+    const made: string[] = [];
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const target = await unlessErrno(settings.place.writeTarget(key), "ENOENT");
+        checkAborted(options.signal, context);
+        if (target !== undefined) {
+          checkTarget(target, options, context);
+          const path = join(target.directory, tempName());
+          const handle = await unlessErrno(
+            openTemp(path, target, source),
+            ...(attempt < DIRECTORY_TRIES ? ["ENOENT"] : []),
+          );
+          if (handle !== undefined) return new TempFile(settings, target, made, path, handle);
+        } else if (attempt > DIRECTORY_TRIES) {
+          throw new StorageError("CONFLICT", `The directory of "${key}" is removed as often as it is made`, context);
+        }
+        made.push(...(await settings.place.makeDirectories(parentKey(key), settings.durability === "full")));
+      }
+    } catch (error) {
+      await removeMade(made);
+      throw error;
+    }
+  }
+
+  /**
+   * Writes parts one after another from a byte offset, without joining them.
+   *
+   * @param signal - Checked between system calls.
+   */
+  async write(
+    bytes: ByteSource,
+    position: number,
+    signal: AbortSignal | undefined,
+    context: ErrorContext,
+  ): Promise<void> {
+    if (bytes instanceof Uint8Array && bytes.byteLength <= MAX_CALL) {
+      const { bytesWritten } = await this.handle.write(bytes, 0, bytes.byteLength, position);
+      if (bytesWritten === bytes.byteLength) return;
+      // The device took a part: the next call says why, or takes the rest.
+      return this.write([bytes.subarray(bytesWritten)], position + bytesWritten, signal, context);
+    }
+    const rest = (bytes instanceof Uint8Array ? [bytes] : bytes).filter((part) => part.byteLength > 0);
+    let at = position;
+    while (rest.length > 0) {
+      checkAborted(signal, context);
+      const { bytesWritten } = await this.handle.writev(nextCall(rest), at);
+      if (bytesWritten === 0)
+        throw new StorageError("NO_SPACE", `The device takes no more of "${context.identifier}"`, context);
+      at += bytesWritten;
+      dropBytes(rest, bytesWritten);
+    }
+  }
+
+  /**
+   * Makes the file the value of its key, if the conditions hold, in one step.
+   *
+   * @param stamp - Gives the file a modification time that no earlier file of this store has.
+   * @returns What it is now. On failure the temporary file is still there: {@link TempFile.discard} it.
+   */
+  async publish(
+    options: WriteOptions,
+    stamp: (handle: FileHandle, stat: BigIntStats) => Promise<BigIntStats>,
+    context: ErrorContext,
+  ): Promise<BigIntStats> {
+    const { durability } = this.#settings;
+    const { handle, target } = this;
+    const stat = await stamp(handle, await handle.stat({ bigint: true }));
+    if (target.stat !== undefined) await keepOwnerAndMode(handle, stat, target.stat);
+    if (durability !== "none") await handle.sync();
+    checkAborted(options.signal, context);
+    await withPathLock(target.path, () => this.#replace(options, context));
+    this.#isDone = true;
+    await handle.close();
+    if (durability === "full") await syncDirectory(target.directory);
+    return stat;
+  }
+
+  /** Removes the file and the directories that were made for it. Harmless after `publish` and when repeated. */
+  async discard(): Promise<void> {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    await runAll(
+      [() => this.handle.close(), () => unlessErrno(unlink(this.path), "ENOENT"), () => removeMade(this.#made)],
+      "A temporary file could not be removed",
+    );
+  }
+
+  /** The step that readers see. Nothing else changes this path in this process meanwhile. */
+  async #replace(options: WriteOptions, context: ErrorContext): Promise<void> {
+    const { path } = this.target;
+    if (options.ifMatch !== undefined) {
+      const now = await unlessErrno(lstat(path, { bigint: true }), "ENOENT");
+      if (now === undefined || etagOf(now) !== options.ifMatch) throw preconditionFailed(context);
+    }
+    if (options.ifAbsent && (await moveExclusively(this.path, path, context))) return;
+    await rename(this.path, path);
+  }
+}
+
+/**
+ * Gives an entry a second, only name: fails if something has it. A hard link is the one step for which the system
+ * guarantees that.
+ *
+ * @returns False where the file system has no hard links (FAT, some network shares) and nothing is there: the caller
+ * renames, which another process could race.
+ */
+export async function moveExclusively(from: string, to: string, context: ErrorContext): Promise<boolean> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const errno = errnoOf(error) ?? "";
+    if (errno === "EEXIST") throw alreadyExists(context, error);
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno)) throw error;
+    if ((await unlessErrno(lstat(to), "ENOENT")) !== undefined) throw alreadyExists(context, error);
+    return false;
+  }
+  await unlink(from);
+  return true;
+}
+
+/** Rejects conditions that contradict each other. */
+export function checkConditions(options: WriteOptions, context: ErrorContext): void {
+  if (!options.ifAbsent || options.ifMatch === undefined) return;
+  throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
+}
+
+/** The error of a condition that does not hold. */
+export function preconditionFailed(context: ErrorContext): StorageError {
+  const message = `"${context.identifier}" in "${context.backend}" is not the version asked for`;
+  return new StorageError("PRECONDITION_FAILED", message, context);
+}
+
+/** The error of a target that is taken. */
+export function alreadyExists(context: ErrorContext, cause?: unknown): StorageError {
+  const message = `"${context.identifier}" exists in "${context.backend}"`;
+  return new StorageError("ALREADY_EXISTS", message, cause === undefined ? context : { ...context, cause });
+}
+
+/** Fails early where the write could not succeed; the step that counts checks again. */
+function checkTarget(target: WriteTarget, options: WriteOptions, context: ErrorContext): void {
+  if (target.stat?.isDirectory()) {
+    const message = `"${context.identifier}" in "${context.backend}" is a directory`;
+    throw new StorageError("IS_A_DIRECTORY", message, context);
+  }
+  if (target.stat !== undefined && !target.stat.isFile()) {
+    const message = `"${context.identifier}" in "${context.backend}" is a device, a pipe or a socket, not a file`;
+    throw new StorageError("UNSUPPORTED", message, context);
+  }
+  if (options.ifAbsent && target.stat !== undefined) throw alreadyExists(context);
+  if (options.ifMatch === undefined) return;
+  if (target.stat === undefined || etagOf(target.stat) !== options.ifMatch) throw preconditionFailed(context);
+}
+
+async function openTemp(path: string, target: WriteTarget, source: string | undefined): Promise<FileHandle> {
+  // Never more open than what it replaces, not even for a moment.
+  const mode = target.stat === undefined ? NEW_FILE_MODE : Number(target.stat.mode) & 0o777;
+  if (source === undefined) return open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+  try {
+    await copyFile(source, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    return await open(path, constants.O_RDONLY);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") await unlessErrno(unlink(path), "ENOENT");
+    throw error;
+  }
+}
+
+/** Gives a new file the mode, and where this user may, the owner of the old one. */
+async function keepOwnerAndMode(handle: FileHandle, stat: BigIntStats, old: BigIntStats): Promise<void> {
+  const isRoot = process.getuid?.() === 0;
+  // First the owner: changing it clears the set-user-ID bit of the mode.
+  if (isRoot && (stat.uid !== old.uid || stat.gid !== old.gid)) await handle.chown(Number(old.uid), Number(old.gid));
+  if ((stat.mode & 0o7777n) !== (old.mode & 0o7777n)) await handle.chmod(Number(old.mode & 0o7777n));
+}
+
+/** The parts for one system call. */
+function nextCall(parts: readonly Uint8Array[]): Uint8Array[] {
+  const call: Uint8Array[] = [];
+  let room = MAX_CALL;
+  for (const part of parts) {
+    if (room === 0 || call.length === MAX_PARTS) break;
+    const taken = part.byteLength > room ? part.subarray(0, room) : part;
+    call.push(taken);
+    room -= taken.byteLength;
+  }
+  return call;
+}
+
+/** Takes bytes from the front of a list of parts. */
+function dropBytes(parts: Uint8Array[], count: number): void {
+  let left = count;
+  let whole = 0;
+  while (whole < parts.length && left >= (parts[whole] as Uint8Array).byteLength) {
+    left -= (parts[whole++] as Uint8Array).byteLength;
+  }
+  parts.splice(0, whole);
+  if (left > 0) parts[0] = (parts[0] as Uint8Array).subarray(left);
+}
+
+/** Options of a transfer as conditions of a write. */
+export function transferConditions(
+  options: OperationOptions & { readonly ifExists?: "error" | "replace" | undefined },
+): WriteOptions {
+  return { ifAbsent: options.ifExists !== "replace", signal: options.signal };
+}

@@ -1,0 +1,91 @@
+/**
+ * Names of temporary files. They say which process of which machine made them, so that what a killed process leaves can
+ * be told from what is being written now.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { errnoOf } from "./errno.ts";
+
+/** How all names of temporary files begin. No key may have a segment that begins so. */
+export const TEMP_PREFIX = ".sluice-tmp-";
+
+/** The process that made a temporary file. */
+export interface TempOwner {
+  /** Name of the machine, as letters and digits. */
+  readonly host: string;
+  readonly pid: number;
+  /** When the process started, so that it is not taken for an earlier one with the same number. */
+  readonly started: string;
+}
+
+const NAME = /^\.sluice-tmp-([a-z0-9-]*)\.(\d+)\.([a-z0-9]+)\.[a-z0-9]+$/;
+
+/** A name that no call has had before. Its length does not depend on the key, so that long names can be written. */
+export function tempName(): string {
+  const { host, pid, started } = thisProcess();
+  return `${TEMP_PREFIX}${host}.${pid}.${started}.${randomBytes(8).toString("hex")}`;
+}
+
+/** True for names that are never listed and never keys. */
+export function isTempName(name: string): boolean {
+  return name.startsWith(TEMP_PREFIX);
+}
+
+/** Who made a temporary file; `undefined` if the name is not of the form that {@link tempName} gives. */
+export function tempOwner(name: string): TempOwner | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  return { host: match[1] as string, pid: Number(match[2]), started: match[3] as string };
+}
+
+/** True if the maker of a temporary file runs, or ran, where it can be asked for: not elsewhere on a shared disk. */
+export function isOnThisMachine(owner: TempOwner): boolean {
+  return owner.host === thisProcess().host;
+}
+
+/** True if the maker of a temporary file, on this machine, can no longer be writing it. */
+export function isOwnerDead(owner: TempOwner): boolean {
+  const started = startOf(owner.pid);
+  if (started !== undefined) return started !== owner.started;
+  try {
+    process.kill(owner.pid, 0);
+    return false;
+  } catch (error) {
+    if (errnoOf(error) === "ESRCH") return true;
+    if (errnoOf(error) === "EPERM") return false;
+    throw error;
+  }
+}
+
+function thisProcess(): TempOwner {
+  self ??= { host: hostLabel(), pid: process.pid, started: startOf(process.pid) ?? UNKNOWN_START };
+  return self;
+}
+
+function hostLabel(): string {
+  return hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]/g, "-")
+    .slice(0, 40);
+}
+
+/**
+ * When a process started, in ticks since the machine did; `undefined` if there is no such process, or no `/proc`.
+ * A process number alone says little: a container that starts again gives its process the same one.
+ */
+function startOf(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is the program's name in parentheses, and may hold anything, also spaces and parentheses.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  } catch (error) {
+    if (["ENOENT", "ESRCH", "EACCES", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** What never changes while the process runs, asked for once. */
+let self: TempOwner | undefined;
+
+const UNKNOWN_START = "0";
