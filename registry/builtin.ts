@@ -12,7 +12,7 @@ export const builtins: readonly LazyBackend[] = [
     key: "disk",
     schemes: ["file"],
     contractVersion: 1,
-    summary: "Files on a local or mounted disk",
+    summary: "Files in folders; every write atomic and durable",
     capabilities: { ...storageCapabilities, symlinks: true },
     opens: { store: true, values: true, writer: false },
     load: () => import("../backends/disk/index.ts"),
@@ -51,13 +51,12 @@ export const builtins: readonly LazyBackend[] = [
   {
     key: "zarr",
     contractVersion: 1,
-    summary: "Zarr v3 arrays, sharded, in any byte store",
+    summary: "Zarr v3 stores: one sharded array for each device",
     capabilities: {
       ...storageCapabilities,
       read: false,
       write: false,
       list: false,
-      directories: false,
       values: "arrays",
       frames: true,
     },

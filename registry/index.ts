@@ -14,5 +14,7 @@ export {
   resetMemoryBackend,
   storageRegistry,
 } from "./default-set.ts";
+export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "./discover.ts";
+export { loadPlugins, type PluginOptions } from "./plugins.ts";
 export { type RegisterOptions, Registry } from "./registry.ts";
 export { isUri, type ResolvedUri, resolveUri } from "./uri.ts";

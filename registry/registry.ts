@@ -217,8 +217,8 @@ function lower(name: string): string {
 async function importEntry(entry: Entry): Promise<BackendDescriptor> {
   const { key } = entry.info;
   try {
-    const module = (await entry.load()) as { readonly default?: unknown } | undefined;
-    const descriptor = module?.default ?? module;
+    const module = await entry.load();
+    const descriptor: unknown = isModule(module) ? module.default : module;
     checkLoaded(entry.info, descriptor);
     entry.descriptor = descriptor;
     return descriptor;
@@ -233,6 +233,10 @@ async function importEntry(entry: Entry): Promise<BackendDescriptor> {
       cause: error,
     });
   }
+}
+
+function isModule(value: unknown): value is { readonly default: unknown } {
+  return typeof value === "object" && value !== null && "default" in value;
 }
 
 function cannot(descriptor: BackendDescriptor, what: string, context: OpenContext): StorageError {

@@ -22,6 +22,8 @@ export {
   resetMemoryBackend,
   storageRegistry,
 } from "../registry/default-set.ts";
+export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "../registry/discover.ts";
+export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
 export { type RegisterOptions, Registry } from "../registry/registry.ts";
 export { isUri, type ResolvedUri, resolveUri } from "../registry/uri.ts";
 export { BackendBase, type BackendOptions, type DirectoryEntry } from "./core/backend.ts";
