@@ -18,6 +18,7 @@ export const bytesCodec: Codec = {
   },
   decode(bytes, context) {
     checkCodecOptions("bytes", context, []);
-    return bytes;
+    // Stores on Node may give Buffers; their slice() shares memory, which callers do not expect.
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   },
 };

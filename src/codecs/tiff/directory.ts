@@ -8,6 +8,7 @@ export const tags = {
   bitsPerSample: 258,
   compression: 259,
   photometric: 262,
+  fillOrder: 266,
   imageDescription: 270,
   stripOffsets: 273,
   samplesPerPixel: 277,
@@ -18,12 +19,16 @@ export const tags = {
   planarConfiguration: 284,
   resolutionUnit: 296,
   software: 305,
+  predictor: 317,
   colorMap: 320,
   tileOffsets: 324,
   tileByteCounts: 325,
   extraSamples: 338,
   sampleFormat: 339,
 } as const;
+
+/** SampleFormat by NumPy's kind of a dtype. */
+export const sampleFormats = { b: 1, u: 1, i: 2, f: 3 } as const;
 
 /** One tag with its values. */
 export interface TiffField {

@@ -6,7 +6,7 @@ import { dtypes } from "../../core/dtype.ts";
 import { type ErrorContext, StorageError } from "../../core/errors.ts";
 import { arrayToBytes, type NdArray } from "../../core/nd-array.ts";
 import { writeDescription } from "./description.ts";
-import { directoriesLength, type TiffField, tags, writeDirectories } from "./directory.ts";
+import { directoriesLength, sampleFormats, type TiffField, tags, writeDirectories } from "./directory.ts";
 
 /** Options of {@link encodeTiff}. */
 export interface TiffOptions {
@@ -45,8 +45,6 @@ const STRIP_BYTES = 256 * 1024;
 /** What the 32-bit offsets of classic TIFF reach. */
 const CLASSIC_LIMIT = 2 ** 32 - 1;
 const MICROMETERS_PER_CENTIMETER = 10_000;
-
-const sampleFormats = { b: 1, u: 1, i: 2, f: 3 } as const;
 
 /**
  * Encodes an array as a TIFF, exactly, whatever its dtype.

@@ -8,6 +8,7 @@ import { corrupt, dtypeMismatch, invalidData } from "../codec-options.ts";
 import { tags } from "./directory.ts";
 import { applyPalette } from "./palette.ts";
 import type { TiffDirectories, TiffDirectory } from "./read-directories.ts";
+import { hasPlainStrips, readStrips } from "./strips.ts";
 
 /** Compressions that geotiff decodes, by their numbers. */
 const compressions: Readonly<Record<number, string>> = {
@@ -21,13 +22,15 @@ const compressions: Readonly<Record<number, string>> = {
   50000: "Zstandard",
 };
 
+const JPEG = 7;
 const photometrics = { palette: 3, yCbCr: 6 } as const;
 
 /**
  * Decodes the full-size pages of a file.
  *
  * Samples are given as they are stored: a gray scale that runs from white to black is not turned round, and no
- * orientation is applied. Palettes are looked up ({@link applyPalette}), and YCbCr becomes RGB.
+ * orientation is applied. Palettes are looked up ({@link applyPalette}), JPEG's YCbCr becomes RGB, and
+ * 1-bit pixels become bool.
  *
  * @param page - Only this directory, which there is; otherwise all but the reduced copies, which must be of one shape and dtype.
  * @returns `[y, x]` or `[y, x, channel]`, with a first axis of pages where there are several.
@@ -36,18 +39,26 @@ const photometrics = { palette: 3, yCbCr: 6 } as const;
  */
 export async function decodeForeign(
   bytes: Uint8Array,
-  { directories }: TiffDirectories,
+  { directories, isLittleEndian }: TiffDirectories,
   page: number | undefined,
   context: CodecContext,
 ): Promise<NdArray> {
   const pages = choosePages(directories, page);
-  for (const index of pages) checkReadable(directories[index] as TiffDirectory, bytes.length, context);
+  for (const index of pages) checkReadable(directories[index] as TiffDirectory, isLittleEndian, bytes.length, context);
+  // Not bytes.slice() below: that of a Node Buffer shares memory.
   const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.length === bytes.buffer.byteLength;
   const images: NdArray[] = [];
   try {
-    const tiff = await fromArrayBuffer((isWhole ? bytes : bytes.slice()).buffer as ArrayBuffer);
+    const tiff = await fromArrayBuffer((isWhole ? bytes : new Uint8Array(bytes)).buffer as ArrayBuffer);
     for (const index of pages) {
-      images.push(await decodePage(await tiff.getImage(index), directories[index] as TiffDirectory, context));
+      const directory = directories[index] as TiffDirectory;
+      const dtype = sampleType(directory, context);
+      // geotiff has no 64-bit integers, which Python writes for labels.
+      images.push(
+        dtype === "int64" || dtype === "uint64"
+          ? await readStrips(bytes, [directory], isLittleEndian, dtype, pageShape(directory), context)
+          : await decodePage(await tiff.getImage(index), directory, dtype, context),
+      );
     }
   } catch (error) {
     if (error instanceof StorageError) throw error;
@@ -65,13 +76,28 @@ function choosePages(directories: readonly TiffDirectory[], page: number | undef
 }
 
 /** Refuses what cannot be read, by name, and pixels beyond the end of the file, which geotiff would read as zeros. */
-function checkReadable(directory: TiffDirectory, byteLength: number, context: CodecContext): void {
+function checkReadable(
+  directory: TiffDirectory,
+  isLittleEndian: boolean,
+  byteLength: number,
+  context: CodecContext,
+): void {
   const compression = directory.first(tags.compression, 1);
   if (!Object.hasOwn(compressions, compression)) {
     throw invalidData(
       context,
       `TIFF compression ${compression} cannot be read; these can: ${[...new Set(Object.values(compressions))].join(", ")}`,
     );
+  }
+  if (directory.first(tags.photometric, 1) === photometrics.yCbCr && compression !== JPEG) {
+    throw invalidData(context, "YCbCr pixels can be read from JPEG-compressed TIFFs only");
+  }
+  const bits = directory.first(tags.bitsPerSample, 0);
+  // TIFF 6.0 says 1 where the tag is absent; geotiff cannot do without it.
+  if (bits === 0) throw invalidData(context, "a TIFF without BitsPerSample (bilevel) cannot be read");
+  if (!isLittleEndian && bits > 8 && directory.first(tags.predictor, 1) !== 1) {
+    // geotiff 3.0.5 undoes the predictor in the machine's byte order, and the values would be wrong.
+    throw invalidData(context, "big-endian TIFF with a predictor cannot be read exactly; save it without one");
   }
   const isTiled = directory.all(tags.tileOffsets).length > 0;
   const offsets = directory.all(isTiled ? tags.tileOffsets : tags.stripOffsets);
@@ -83,34 +109,45 @@ function checkReadable(directory: TiffDirectory, byteLength: number, context: Co
   }
 }
 
-async function decodePage(image: GeoTIFFImage, directory: TiffDirectory, context: CodecContext): Promise<NdArray> {
-  const dtype = sampleType(directory, context);
-  const photometric = directory.first(tags.photometric, 1);
-  const raster =
-    photometric === photometrics.yCbCr
-      ? await image.readRGB({ interleave: true })
-      : await image.readRasters({ interleave: true });
-  const samples = photometric === photometrics.yCbCr ? 3 : image.getSamplesPerPixel();
-  const size = [image.getHeight(), image.getWidth()];
-  const shape = samples === 1 ? size : [...size, samples];
+async function decodePage(
+  image: GeoTIFFImage,
+  directory: TiffDirectory,
+  dtype: DType,
+  context: CodecContext,
+): Promise<NdArray> {
+  const raster = await image.readRasters({ interleave: true });
+  const shape = pageShape(directory);
+  if (raster.length !== sizeOf(shape)) {
+    throw corrupt(context, `the pixels do not fill the shape [${shape.join(", ")}]`);
+  }
   const pixels = ndArray(convert(raster as unknown as TypedArray, dtype), shape, dtype);
   const map = directory.all(tags.colorMap);
-  return photometric === photometrics.palette && map.length > 0 ? applyPalette(pixels, map) : pixels;
+  return directory.first(tags.photometric, 1) === photometrics.palette && map.length > 0
+    ? applyPalette(pixels, map)
+    : pixels;
 }
 
-/** The dtype that holds the samples exactly: 12-bit ones come as uint16. */
+function pageShape(directory: TiffDirectory): number[] {
+  const size = [directory.first(tags.imageLength), directory.first(tags.imageWidth)];
+  const samples = directory.first(tags.samplesPerPixel, 1);
+  return samples === 1 ? size : [...size, samples];
+}
+
+/** The dtype that holds the samples exactly: 1-bit ones come as bool, 12-bit ones as uint16. */
 function sampleType(directory: TiffDirectory, context: CodecContext): DType {
   const bits = directory.all(tags.bitsPerSample);
   const format = directory.first(tags.sampleFormat, 1);
-  const size = bits[0] ?? 1;
+  const [size = 1] = bits;
   if (bits.some((other) => other !== size)) {
     throw invalidData(context, `the samples of a pixel have different sizes (${bits.join(", ")} bits)`);
   }
+  if (size === 1) return "bool";
   const kind = { 1: "uint", 2: "int", 3: "float", 4: "uint" }[format];
-  const width = kind === "float" ? size : [8, 16, 32].find((limit) => size <= limit);
+  const width = kind === "float" ? size : [8, 16, 32, 64].find((limit) => size <= limit);
   const dtype = `${kind}${width}` as DType;
   const isExact = kind === "uint" || size === width;
-  if (width !== undefined && isExact && Object.hasOwn(dtypes, dtype)) return dtype;
+  const isReadable = width !== 64 || kind === "float" || hasPlainStrips(directory);
+  if (isExact && isReadable && Object.hasOwn(dtypes, dtype)) return dtype;
   const what =
     format === 5 || format === 6 ? "complex numbers" : `${size}-bit ${kind ?? `samples of format ${format}`}`;
   throw dtypeMismatch(context, `TIFF pixels of ${what} cannot be read exactly`);
