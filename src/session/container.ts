@@ -43,6 +43,16 @@ export function injectedTokens(type: Constructor): readonly unknown[] | undefine
   return requestsOf(type)?.map((request) => request.token);
 }
 
+/** The tokens of {@link injectedTokens}, and those of the classes among them that will be constructed too. */
+export function neededTokens(type: Constructor, seen = new Set<unknown>([type])): ReadonlySet<unknown> {
+  for (const token of injectedTokens(type) ?? []) {
+    if (seen.has(token)) continue;
+    seen.add(token);
+    if (isConstructor(token)) neededTokens(token, seen);
+  }
+  return seen;
+}
+
 /**
  * Makes an instance of a class from what a container holds. Errors of the constructor come out as they were thrown.
  *

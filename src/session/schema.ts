@@ -24,7 +24,7 @@ const device = z.looseObject({
 const storage = z.strictObject({
   basePath: z
     .string()
-    .min(1, "expected a folder")
+    .regex(/^(?![a-z][a-z0-9+.-]+:\/\/)./i, "expected a folder, not a URL")
     .optional()
     .describe("Folder for all runs, relative to this file. Default: ~/sluice-storage/<session>"),
   filenameProvider: z
@@ -42,7 +42,8 @@ const storage = z.strictObject({
     .describe("One writer for each group of devices. Default: one group, default, that writes zarr"),
 });
 
-const countPlan = z.strictObject({
+/** Schema of the `plan` section. */
+export const planSchema = z.strictObject({
   use: z.literal("count").describe("Read every device num times"),
   num: z.int().min(1, "expected at least 1").describe("Readings, and frames of each camera"),
   delay: z.number().min(0, "expected at least 0").optional().describe("Seconds between the beginnings of two readings"),
@@ -68,7 +69,7 @@ export const sessionSchema = z
     backends: z.record(name, backend).default({}).describe("Named backends: name to { use, …options }"),
     storage: storage.optional().describe("Where frames go. Left out: no device gets a writer"),
     devices: z.record(name, device).default({}).describe("Devices by name, built in this order"),
-    plan: countPlan.optional().describe("What `sluice acquire` runs"),
+    plan: planSchema.optional().describe("What `sluice acquire` runs"),
   })
   .meta({ title: "Sluice session" });
 
@@ -85,10 +86,16 @@ export type StorageConfig = z.output<typeof storage>;
 export type DeviceConfig = z.output<typeof device>;
 
 /** The `plan` section. */
-export type PlanConfig = z.output<typeof countPlan>;
+export type PlanConfig = z.output<typeof planSchema>;
 
 /** Keys of a device's entry that belong to the session, not to the device. */
 export const deviceKeys: readonly string[] = Object.keys(device.shape);
+
+/** Keys that a run puts into its start document and its stores. */
+const runKeys: ReadonlySet<string> = new Set([
+  ...["uid", "time", "scan_id", "session", "run_uid"],
+  ...["plan_name", "plan_type", "plan_args", "num_points", "detectors"],
+]);
 
 /** What {@link checkSession} found: the configuration, or mistakes. */
 export type CheckedSession =
@@ -118,9 +125,14 @@ function crossMistakes(value: unknown): Mistake[] {
   for (const path of undocumentableKeys(recordOf(file.metadata), ["metadata"])) {
     mistakes.push({ path: formatPath(path), message: "a metadata key has no dots and no slashes" });
   }
-  for (const key of ["uid", "time", "plan_name", "scan_id"]) {
-    if (key in recordOf(file.metadata))
-      mistakes.push({ path: `metadata.${key}`, message: "belongs to the run itself" });
+  for (const key of Object.keys(recordOf(file.metadata))) {
+    const path = formatPath(["metadata", key]);
+    if (runKeys.has(key)) mistakes.push({ path, message: "belongs to the run itself" });
+    if (key in recordOf(file.devices))
+      mistakes.push({ path, message: "a device of this name stores its settings here" });
+  }
+  for (const key of Object.keys(recordOf(file.devices))) {
+    if (runKeys.has(key)) mistakes.push({ path: `devices.${key}`, message: "a device cannot have this name" });
   }
   const section = recordOf(file.storage);
   if (section.filenameProvider === "static" && section.filename === undefined) {

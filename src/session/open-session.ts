@@ -1,0 +1,124 @@
+/** From a session file to a session: everything is checked, then opened, then handed to the devices. */
+import "reflect-metadata";
+import { dirname, resolve } from "node:path";
+import { BackendSet, createRegistry, type Registry } from "../../registry/index.ts";
+import { checkAborted } from "../core/checks.ts";
+import { FileManager } from "../io/file-manager.ts";
+import { DeviceBuilder } from "./build-devices.ts";
+import { type BrokenPart, checkParts, type DevicePart, type Sections } from "./check-parts.ts";
+import { childContainer } from "./container.ts";
+import { configError } from "./mistakes.ts";
+import { closeAll, type Opened } from "./opened.ts";
+import { readConfig } from "./read-config.ts";
+import { checkSession, type SessionConfig, type SessionInput } from "./schema.ts";
+import { Session } from "./session.ts";
+import { locateStorage } from "./storage.ts";
+import { BACKENDS, FILES, PATH_PROVIDER } from "./tokens.ts";
+
+/** Options of {@link openSession}. */
+export interface OpenSessionOptions {
+  /** Backends to choose from. Default: the built-in ones. Not changed by the session's plugins. */
+  readonly registry?: Registry | undefined;
+  /** Folder that relative paths are relative to. Default: that of the session file, else the working directory. */
+  readonly baseDirectory?: string | undefined;
+  /** More values that constructors may ask for, by token. */
+  readonly provide?: Iterable<readonly [token: unknown, value: unknown]> | undefined;
+  /** Gives up opening; what is open by then is closed again. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Opens a session: reads and checks the file, opens backends and writers, and builds the devices in the order of the
+ * file. Every resource is ready before a device is constructed.
+ *
+ * A device that declares nothing is made as `new Device(name, options)`. One that declares a list of tokens (a static
+ * `inject`, or `@inject` on its constructor's parameters) gets those instead. Writers reach devices by the token
+ * `WRITER` and by storage slots, one writer for each group; a group that nobody uses is not opened.
+ *
+ * A session file cannot run code that it does not name: only modules under `use` and `plugins` are loaded.
+ *
+ * @param source - Path of a YAML or JSON file, or the same as an object.
+ * @returns The session; the caller closes it.
+ * @throws A `StorageError`: `NOT_FOUND` (no file), `CONFIG_INVALID` with every mistake and its path, `ABORTED`, or
+ * the code of the essential device, writer or backend that failed, with the original error as its cause. What was open
+ * by then is closed, last first.
+ * @example
+ * ```ts
+ * import { openSession } from "sluice/session";
+ * await using session = await openSession("session.yaml");
+ * const summary = await session.run();
+ * ```
+ * @see redsun 0.8, application container
+ */
+export async function openSession(source: string | SessionInput, options: OpenSessionOptions = {}): Promise<Session> {
+  const where = typeof source === "string" ? source : "The session";
+  const raw = typeof source === "string" ? await readConfig(source) : source;
+  const fileFolder = typeof source === "string" ? dirname(resolve(source)) : process.cwd();
+  const baseDirectory = resolve(options.baseDirectory ?? fileFolder);
+  const { config, mistakes } = checkSession(raw);
+  const parts = await checkParts(sectionsOf(raw, config), options.registry ?? createRegistry(), baseDirectory);
+  const all = [...mistakes, ...parts.mistakes];
+  if (config === undefined || all.length > 0) throw configError(where, all);
+  const opened: Opened[] = [];
+  try {
+    return await open(config, parts.registry, parts.devices, baseDirectory, opened, options);
+  } catch (error) {
+    await closeAll(opened, error);
+    throw error;
+  }
+}
+
+async function open(
+  config: SessionConfig,
+  registry: Registry,
+  parts: readonly (DevicePart | BrokenPart)[],
+  baseDirectory: string,
+  opened: Opened[],
+  { signal, provide = [] }: OpenSessionOptions,
+): Promise<Session> {
+  const context = { operation: "openSession", identifier: config.session };
+  checkAborted(signal, context);
+  const backends = new BackendSet(registry, config.backends, { baseDirectory });
+  opened.push({ close: () => backends.close() });
+  const files = new FileManager(backends);
+  const location = config.storage && locateStorage(config.storage, config.session, baseDirectory);
+  const container = childContainer([
+    [BACKENDS, backends],
+    [FILES, files],
+    ...(location ? [[PATH_PROVIDER, location.pathProvider] as const] : []),
+    ...provide,
+  ]);
+  opened.push({ close: () => container.dispose() });
+  const builder = new DeviceBuilder(config.storage, backends, container, opened, signal);
+  for (const part of parts) {
+    checkAborted(signal, context);
+    await builder.add(part);
+  }
+  return new Session({ config, baseDirectory, backends, files, container, location, builder, opened });
+}
+
+/** The sections of a file that may be wrong elsewhere: entries of the wrong form are left to the schema's report. */
+function sectionsOf(raw: unknown, config: SessionConfig | undefined): Sections {
+  if (config) return { ...config, writers: config.storage?.writers };
+  const file = isRecord(raw) ? raw : {};
+  const storage = isRecord(file.storage) ? file.storage : {};
+  return {
+    plugins: Array.isArray(file.plugins) ? file.plugins.filter((plugin) => typeof plugin === "string") : [],
+    backends: entriesWithUse(file.backends),
+    writers: file.storage === undefined ? undefined : entriesWithUse(storage.writers ?? { default: { use: "zarr" } }),
+    devices: entriesWithUse(file.devices),
+  };
+}
+
+function entriesWithUse(section: unknown): Record<string, { use: string }> {
+  const entries = Object.entries(isRecord(section) ? section : {});
+  return Object.fromEntries(
+    entries.filter(
+      (entry): entry is [string, { use: string }] => isRecord(entry[1]) && typeof entry[1].use === "string",
+    ),
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
