@@ -29,10 +29,11 @@ const photometrics = { palette: 3, yCbCr: 6 } as const;
  * Decodes the full-size pages of a file.
  *
  * Samples are given as they are stored: a gray scale that runs from white to black is not turned round, and no
- * orientation is applied. Palettes are looked up ({@link applyPalette}), JPEG's YCbCr becomes RGB, and
- * 1-bit pixels become bool.
+ * orientation is applied. Palettes are looked up ({@link applyPalette}), JPEG's YCbCr becomes RGB, and 1-bit pixels
+ * become bool.
  *
- * @param page - Only this directory, which there is; otherwise all but the reduced copies, which must be of one shape and dtype.
+ * @param page - Only this directory, which there is; otherwise all but the reduced copies, which must be of one shape
+ * and dtype.
  * @returns `[y, x]` or `[y, x, channel]`, with a first axis of pages where there are several.
  * @throws A {@link StorageError}: `INVALID_DATA` for a compression that cannot be read and for pages that differ,
  * `DTYPE_MISMATCH`, `CORRUPT`.
@@ -115,7 +116,9 @@ async function decodePage(
   dtype: DType,
   context: CodecContext,
 ): Promise<NdArray> {
-  const raster = await image.readRasters({ interleave: true });
+  // Only readRGB undoes YCbCr.
+  const isYCbCr = directory.first(tags.photometric, 1) === photometrics.yCbCr;
+  const raster = await (isYCbCr ? image.readRGB({ interleave: true }) : image.readRasters({ interleave: true }));
   const shape = pageShape(directory);
   if (raster.length !== sizeOf(shape)) {
     throw corrupt(context, `the pixels do not fill the shape [${shape.join(", ")}]`);
