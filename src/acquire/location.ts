@@ -12,6 +12,11 @@ export function storeLocation(uri: string, writerName: string, extension: string
   return bare.endsWith(extension) ? bare : `${bare}/${encodeURIComponent(writerName)}${extension}`;
 }
 
+/** The URI as documents have it: files of this machine with the host that readers of documents expect. */
+export function publicUri(uri: string): string {
+  return uri.replace(/^file:\/\/\//i, "file://localhost/");
+}
+
 /**
  * The URI, if it is one. A path is refused: in a URI, `#`, `?` and `%` of a file name must be encoded.
  *

@@ -13,7 +13,7 @@ import type { NdArray } from "../core/nd-array.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type SinkOwner, WriterFrameSink } from "./frame-sink.ts";
 import { IndexObservers, systemTimers, type Timers } from "./index-observer.ts";
-import { checkUri, storeLocation } from "./location.ts";
+import { checkUri, publicUri, storeLocation } from "./location.ts";
 import { MapView } from "./map-view.ts";
 import { type JsonObject, toJson } from "./metadata.ts";
 import { isInsideHook, runHook } from "./reentry.ts";
@@ -247,7 +247,7 @@ export abstract class Writer implements FrameWriter {
       throw new StorageError("CONFLICT", message, this.#context("open", name));
     }
     source.framesPerEvent = framesPerEvent;
-    return { [source.dataKey]: dataKeyOf(source, this.resourceUri(source), framesPerEvent) };
+    return { [source.dataKey]: dataKeyOf(source, publicUri(this.resourceUri(source)), framesPerEvent) };
   }
 
   writeFrame(name: string, frame: NdArray, options?: OperationOptions): Promise<number> {
@@ -301,7 +301,7 @@ export abstract class Writer implements FrameWriter {
   collectStreamDocs(name: string, indicesWritten: number): StreamAsset[] {
     const source = this.#source("collectStreamDocs", name);
     return announce(source, indicesWritten, () => ({
-      uri: this.resourceUri(source),
+      uri: publicUri(this.resourceUri(source)),
       parameters: this.resourceParameters(source),
     }));
   }
