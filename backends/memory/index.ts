@@ -5,6 +5,7 @@
  */
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
+import type { PathProvider } from "../../src/core/frame-writer.ts";
 import { memoryCapabilities } from "./memory-capabilities.ts";
 
 /** Options of the memory backend. */
@@ -13,6 +14,10 @@ export interface MemoryOptions {
   readonly quotaBytes?: number | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
   readonly ifExists?: IfExists | undefined;
+  /** Where the first acquisition of a frame writer goes; a URI. */
+  readonly uri?: string | undefined;
+  /** Where each acquisition of a frame writer goes. */
+  readonly pathProvider?: PathProvider | undefined;
 }
 
 /** The memory backend. Values, bytes (`openStore`) and frames (`openWriter`) are kept apart. */
@@ -29,9 +34,9 @@ export const memory: BackendDescriptor<MemoryOptions> = defineBackend<MemoryOpti
     const { MemoryStore } = await import("./store.ts");
     return new MemoryStore({ name: context.instance, quotaBytes: options.quotaBytes });
   },
-  openWriter: async (_options, context) => {
+  openWriter: async ({ quotaBytes, uri, pathProvider }, context) => {
     const { MemoryWriter } = await import("./writer.ts");
-    return new MemoryWriter(context.instance);
+    return new MemoryWriter(context.instance, { quotaBytes, uri, pathProvider });
   },
 });
 
