@@ -2,7 +2,8 @@
 import type { DependencyContainer } from "tsyringe";
 import type { BackendSet } from "../../registry/index.ts";
 import { injectStorage, storageSlotsOf } from "../acquire/index.ts";
-import { isStorageError, StorageError } from "../core/errors.ts";
+import type { InstanceConfig } from "../core/descriptor.ts";
+import { isStorageError, StorageError, toStorageError } from "../core/errors.ts";
 import type { FrameWriter } from "../core/frame-writer.ts";
 import type { BrokenPart, DevicePart } from "./check-parts.ts";
 import { type Constructor, childContainer, construct, injectedTokens, neededTokens } from "./container.ts";
@@ -50,6 +51,8 @@ export class DeviceBuilder {
       if ("error" in part) throw part.error;
       this.devices.set(part.name, await this.#build(part));
     } catch (error) {
+      // A writer is not the device's: without it there is no session, however dispensable the device.
+      if (error instanceof WriterFailure) throw error.failure;
       const failure = deviceFailure(part.name, error);
       if (part.essential) throw failure;
       this.failures.set(part.name, failure);
@@ -91,10 +94,35 @@ export class DeviceBuilder {
         identifier: device,
       });
     }
-    const writer = await this.#backends.openWriter(config, { instance: group, signal: this.#signal });
+    const writer = await this.#openWriter(group, config);
     this.#opened.push({ close: () => writer[Symbol.asyncDispose]() });
     this.writers.set(group, writer);
     return writer;
+  }
+
+  async #openWriter(group: string, config: InstanceConfig): Promise<FrameWriter> {
+    try {
+      return await this.#backends.openWriter(config, { instance: group, signal: this.#signal });
+    } catch (error) {
+      const { code, message } = toStorageError(error, {});
+      const context = {
+        backend: group,
+        operation: "openSession",
+        identifier: `storage.writers.${group}`,
+        cause: error,
+      };
+      throw new WriterFailure(new StorageError(code, `storage.writers.${group}: ${message}`, context));
+    }
+  }
+}
+
+/** Tells the failure of a writer from that of the device that asked for it. */
+class WriterFailure extends Error {
+  readonly failure: StorageError;
+
+  constructor(failure: StorageError) {
+    super(failure.message);
+    this.failure = failure;
   }
 }
 

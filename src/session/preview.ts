@@ -1,0 +1,116 @@
+/** One frame of a run as a picture: read back from the store, so that it shows what is really there. */
+import { fileURLToPath } from "node:url";
+import { openZarr } from "../../backends/zarr/index.ts";
+import { createPngCodec, tiffCodec } from "../codecs/index.ts";
+import { joinBytes } from "../core/byte-store.ts";
+import { checkNdArray } from "../core/checks.ts";
+import { dtypes, float16ToNumber } from "../core/dtype.ts";
+import { StorageError } from "../core/errors.ts";
+import type { FrameWriter } from "../core/frame-writer.ts";
+import { contiguous, type NdArray, ndArray, sliceArray } from "../core/nd-array.ts";
+import type { RunSummary } from "./plans/run.ts";
+import type { Session } from "./session.ts";
+
+/** Options of {@link writePreview}. */
+export interface PreviewOptions {
+  /** Device whose frame it is. Default: the first that wrote any. */
+  readonly device?: string | undefined;
+  /** Index of the frame; negative numbers count from the end. Default: the middle one. */
+  readonly frame?: number | undefined;
+}
+
+/** What {@link writePreview} made. */
+export interface Preview {
+  /** Path of the PNG file. */
+  readonly path: string;
+  readonly device: string;
+  /** Index of the frame, from 0. */
+  readonly frame: number;
+}
+
+/**
+ * Writes `preview.png` into the folder of a run: one frame, read from the store, its smallest value black and its largest
+ * white.
+ *
+ * @param summary - What the run returned; the session must still be open.
+ * @returns `undefined` if there is nothing to show: no frames, no folder, or a store of a kind that is not read here.
+ * @throws A {@link StorageError}: `OUT_OF_RANGE` for a frame that was not written, `ALREADY_EXISTS`, or what reading the
+ * store throws.
+ */
+export async function writePreview(
+  session: Session,
+  summary: RunSummary,
+  options: PreviewOptions = {},
+): Promise<Preview | undefined> {
+  const device = options.device ?? Object.keys(summary.devices).find((name) => summary.devices[name]?.frames);
+  const frames = device === undefined ? 0 : (summary.devices[device]?.frames ?? 0);
+  const writer = [...session.writers.values()].find(({ sources }) => device !== undefined && sources.has(device));
+  if (device === undefined || frames === 0 || writer === undefined || summary.folder === undefined) return undefined;
+  const asked = options.frame ?? Math.floor(frames / 2);
+  const index = asked < 0 ? asked + frames : asked;
+  if (!Number.isSafeInteger(index) || index < 0 || index >= frames) {
+    const message = `"${device}" wrote ${frames} frames; there is no frame ${asked}`;
+    throw new StorageError("OUT_OF_RANGE", message, { operation: "preview", identifier: device });
+  }
+  const frame = await readFrame(session, writer, summary.stores[writer.name] as string, device, index);
+  if (frame === undefined) return undefined;
+  const png = await createPngCodec().encode(toPicture(frame), { identifier: "preview.png", options: {} });
+  await using folder = await session.backends.registry.openStore("disk", { root: summary.folder });
+  await folder.write("preview.png", png, { ifAbsent: true });
+  return { path: `${summary.folder}/preview.png`, device, frame: index };
+}
+
+/**
+ * A frame as an 8-bit picture.
+ *
+ * @param frame - Any dtype. `[y, x]` stays gray, `[y, x, 3]` and `[y, x, 4]` of uint8 stay colour; of anything else the
+ * last two axes are shown, at the first index of the others.
+ * @returns A uint8 array: the smallest finite value is 0, the largest 255, the rest in proportion; NaN is 0.
+ */
+export function toPicture(frame: NdArray): NdArray {
+  const isColour = frame.shape.length === 3 && frame.dtype === "uint8" && [3, 4].includes(frame.shape[2] as number);
+  const leading = isColour ? 0 : Math.max(0, frame.shape.length - 2);
+  const plane = contiguous(sliceArray(frame, new Array<number>(leading).fill(0)));
+  const shape = plane.shape.length < 2 ? [1, plane.shape[0] ?? 1] : plane.shape;
+  const values = Float64Array.from(plane.data as ArrayLike<number | bigint>, numberReader(frame));
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const scale = high > low ? 255 / (high - low) : 0;
+  const pixels = Uint8ClampedArray.from(values, (value) => (value - low) * scale);
+  return ndArray(new Uint8Array(pixels.buffer), shape);
+}
+
+async function readFrame(
+  session: Session,
+  writer: FrameWriter,
+  storeUri: string,
+  device: string,
+  index: number,
+): Promise<NdArray | undefined> {
+  if (hasFrames(writer)) return writer.frames(device, storeUri)[index];
+  const isZarr = writer.mimetype === "application/x-zarr";
+  const isTiff = writer.mimetype === "multipart/related;type=image/tiff";
+  if (!storeUri.startsWith("file:") || !(isZarr || isTiff)) return undefined;
+  await using store = await session.backends.registry.openStore("disk", { root: fileURLToPath(storeUri) });
+  if (isZarr) {
+    const array = await openZarr(store, device);
+    return array.kind === "array" ? array.frame(index) : undefined;
+  }
+  const key = `${device}/${device}_${String(index).padStart(6, "0")}.tif`;
+  return checkNdArray(await tiffCodec.decode(joinBytes(await store.read(key)), { identifier: key, options: {} }));
+}
+
+/** The memory writer keeps its frames itself. */
+function hasFrames(writer: FrameWriter): writer is FrameWriter & { frames(name: string, uri: string): NdArray[] } {
+  return typeof (writer as { frames?: unknown }).frames === "function";
+}
+
+function numberReader({ dtype, data }: NdArray): (value: number | bigint) => number {
+  const isBits = dtype === "float16" && data instanceof Uint16Array && dtypes.float16.array.name === "Uint16Array";
+  return isBits ? (value) => float16ToNumber(Number(value)) : Number;
+}
