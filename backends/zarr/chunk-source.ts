@@ -40,6 +40,9 @@ export interface ShardLayout {
 interface KnownShard {
   readonly etag: string | undefined;
   readonly index: ShardIndex;
+  /** Where chunks may lie: everything but the index. */
+  readonly start: number;
+  readonly stop: number;
 }
 
 /** Indexes that are kept: enough for neighbours in space, little enough for any array. */
@@ -90,19 +93,12 @@ export class ShardedChunks implements ChunkSource {
   ): Promise<Uint8Array | undefined> {
     const location = shard.index.get(within);
     if (location === undefined) return undefined;
-    const read = { ...options, range: location, ifMatch: shard.etag };
-    let bytes: Uint8Array;
-    try {
-      bytes = await this.#store.read(key, read);
-    } catch (cause) {
-      if (!isStorageError(cause, "OUT_OF_RANGE")) throw cause;
-      throw new StorageError("CORRUPT", `The index of shard "${key}" points beyond its end`, {
-        identifier: key,
-        cause,
-      });
+    const { offset, length } = location;
+    if (offset >= shard.start && offset + length <= shard.stop) {
+      return this.#store.read(key, { ...options, range: location, ifMatch: shard.etag });
     }
-    if (bytes.byteLength === location.length) return bytes;
-    throw new StorageError("CORRUPT", `The index of shard "${key}" points beyond its end`, { identifier: key });
+    const message = `The index of shard "${key}" puts a chunk at ${offset}…${offset + length}, where none can be`;
+    throw new StorageError("CORRUPT", message, { identifier: key });
   }
 
   async #shard(key: string, options: OperationOptions): Promise<KnownShard | undefined> {
@@ -132,7 +128,9 @@ export class ShardedChunks implements ChunkSource {
       }
       const range = location === "end" ? { suffix: length } : { offset: 0, length };
       const bytes = await this.#store.read(key, { ...options, range, ifMatch: etag });
-      return { etag, index: ShardIndex.decode(bytes, this.#chunks, { endian: indexEndian, hasChecksum }) };
+      const index = ShardIndex.decode(bytes, this.#chunks, { endian: indexEndian, hasChecksum });
+      const isLast = location === "end";
+      return { etag, index, start: isLast ? 0 : length, stop: isLast ? byteLength - length : byteLength };
     });
   }
 }

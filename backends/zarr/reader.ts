@@ -3,6 +3,7 @@
  * Reading changes nothing in the store.
  */
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
+import { fromTypestr, parseDType } from "../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { baseName, joinKey, normalizeKey } from "../../src/core/key.ts";
 import { NativeZarrArray } from "./array.ts";
@@ -69,23 +70,43 @@ async function findNode(store: ByteStore, key: string, options: OperationOptions
   if (bytes === undefined) return findV2Node(store, key, options);
   const metadata = parseMetadata(bytes, joinKey(key, "zarr.json"));
   if (metadata.node_type === "group") return { kind: "group", attributes: (metadata as GroupMetadata).attributes };
-  const open = async () =>
-    NativeZarrArray.create(store, key, metadata) ?? (await openWithZarrita(store, key, 3, options));
-  return { kind: "array", open };
+  return {
+    kind: "array",
+    open: async () => {
+      // Refused by name here; zarrita would call it damaged.
+      parseDType(metadata.data_type);
+      return NativeZarrArray.create(store, key, metadata) ?? openWithZarrita(store, key, 3, options);
+    },
+  };
 }
 
 async function findV2Node(store: ByteStore, key: string, options: OperationOptions): Promise<Node | undefined> {
-  if ((await readIfThere(store, joinKey(key, ".zarray"), options)) !== undefined) {
-    return { kind: "array", open: () => openWithZarrita(store, key, 2, options) };
+  const arrayKey = joinKey(key, ".zarray");
+  const array = await readIfThere(store, arrayKey, options);
+  if (array !== undefined) {
+    const { dtype } = parseJson(array, arrayKey);
+    return {
+      kind: "array",
+      open: async () => {
+        fromTypestr(String(dtype));
+        return openWithZarrita(store, key, 2, options);
+      },
+    };
   }
   if ((await readIfThere(store, joinKey(key, ".zgroup"), options)) === undefined) return undefined;
   const attributesKey = joinKey(key, ".zattrs");
   const bytes = await readIfThere(store, attributesKey, options);
+  return { kind: "group", attributes: bytes === undefined ? {} : parseJson(bytes, attributesKey) };
+}
+
+function parseJson(bytes: Uint8Array, key: string): Attributes {
   try {
-    return { kind: "group", attributes: bytes === undefined ? {} : JSON.parse(new TextDecoder().decode(bytes)) };
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Attributes;
   } catch (cause) {
-    throw new StorageError("CORRUPT", `"${attributesKey}" is not JSON`, { identifier: attributesKey, cause });
+    throw new StorageError("CORRUPT", `"${key}" is not JSON`, { identifier: key, cause });
   }
+  throw new StorageError("CORRUPT", `"${key}" is not a JSON object`, { identifier: key });
 }
 
 async function openWithZarrita(

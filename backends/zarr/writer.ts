@@ -21,11 +21,12 @@ import { ShardWriter } from "./shard-writer.ts";
 /** Opens the byte store of a URI. */
 export type OpenStoreAt = (uri: string) => Promise<ByteStore>;
 
-/** Most chunks of one shard: its index has 1 MiB then, which every reader fetches whole. */
-const MAX_CHUNKS = 65_536;
-const MAX_BLOCK_BYTES = 4 * 2 ** 20;
+/** Most chunks of one shard: its index has 256 KiB then, which every reader fetches whole. */
+const MAX_CHUNKS = 16_384;
+/** Larger blocks are no faster: they leave the processor's cache between the copy and the write. */
+const MAX_BLOCK_BYTES = 2 * 2 ** 20;
 const MIN_BLOCK_BYTES = 64 * 2 ** 10;
-const BLOCKS = 4;
+const BLOCKS = 8;
 
 /** One array that is being written. */
 interface OpenArray {
@@ -145,8 +146,8 @@ export class ZarrWriter extends Writer {
   ): Promise<OpenArray> {
     const { codec, maxBufferBytes } = this.#options;
     const share = Math.floor(maxBufferBytes / sources);
-    // Compressed frames wait beside the blocks: half of the memory for each.
-    const forBlocks = codec === "none" ? share : share / 2;
+    // Compressed frames wait beside the blocks, which need no more than half of the memory then.
+    const forBlocks = Math.min(codec === "none" ? share : share / 2, BLOCKS * MAX_BLOCK_BYTES);
     const blockBytes = Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, Math.floor(forBlocks / BLOCKS)));
     const { name, dtype, shape } = source;
     const shards = new ShardWriter({
