@@ -79,8 +79,14 @@ export class DiskByteWriter implements ByteWriter {
   }
 
   close(options: OperationOptions = {}): Promise<WriteResult> {
-    this.#closing ??= this.#close(options);
-    return this.#closing;
+    if (this.#closing !== undefined) return this.#closing;
+    const closing = this.#close(options);
+    this.#closing = closing;
+    // Aborting the close leaves things as they were: the writer can be closed again, or aborted.
+    closing.catch((error) => {
+      if (isStorageError(error, "ABORTED")) this.#closing = undefined;
+    });
+    return closing;
   }
 
   async abort(): Promise<void> {
@@ -116,9 +122,7 @@ export class DiskByteWriter implements ByteWriter {
       return checksum === undefined ? result : { ...result, checksum };
     } catch (error) {
       const failure = translateErrno(error, context);
-      // Aborting the close leaves things as they were: the writer can be closed again, or aborted.
-      if (isStorageError(failure, "ABORTED")) this.#closing = undefined;
-      else await this.abort();
+      if (!isStorageError(failure, "ABORTED")) await this.abort();
       throw failure;
     }
   }

@@ -61,16 +61,20 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements ByteStore {
   readonly name: string;
   readonly capabilities = capabilities;
-  readonly #tree = new ByteTree();
+  readonly #tree: ByteTree;
   readonly #quotaBytes: number;
   readonly #writers = new Set<MemoryByteWriter>();
   #versions = 0;
   #isOpen = true;
 
-  constructor(options: MemoryStoreOptions = {}) {
+  /**
+   * @param tree - Where values are kept; tests hold it as well, to look past the store.
+   */
+  constructor(options: MemoryStoreOptions = {}, tree: ByteTree = new ByteTree()) {
     const { name = "memory", quotaBytes } = options;
     if (quotaBytes !== undefined) checkInteger(quotaBytes, "quotaBytes", 0, { backend: name });
     this.name = name;
+    this.#tree = tree;
     this.#quotaBytes = quotaBytes ?? Number.POSITIVE_INFINITY;
   }
 

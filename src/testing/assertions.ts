@@ -57,7 +57,8 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return collected;
 }
 
-function isEqual(a: unknown, b: unknown): boolean {
+/** True if {@link checkEqual} would accept the pair. */
+export function isEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   // The tag is the kind of a typed array, the same for a Buffer and a Uint8Array.
