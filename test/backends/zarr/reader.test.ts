@@ -213,6 +213,7 @@ describe("the Zarr reader", () => {
     await expect(openZarrArray(store, "x")).rejects.toMatchObject({ code: "DTYPE_MISMATCH" });
     await store.write("y/.zarray", text({ zarr_format: 2, dtype: "<c8", shape: [1], chunks: [1] }));
     await expect(openZarrArray(store, "y")).rejects.toMatchObject({ code: "DTYPE_MISMATCH" });
+    await store.write("x/c/0/0", new Uint8Array(16));
     await store.write("x/zarr.json", encodeMetadata(regular({ codecs: [{ name: "bytes" }, { name: "magic" }] })));
     await expect(openZarrArray(store, "x").then((array) => array.read())).rejects.toMatchObject({
       code: "UNSUPPORTED",
