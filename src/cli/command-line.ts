@@ -1,0 +1,122 @@
+/** The commands, their arguments and options. What a command does is imported when it runs. */
+import { createRequire } from "node:module";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { isStorageError } from "../core/errors.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { Interruption } from "./interruption.ts";
+import { type GlobalOptions, Terminal } from "./terminal.ts";
+
+/** What every command gets besides its own arguments. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  /** Fires at Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** What a command's action runs; it answers an exit code if that is not 0. */
+type Action = (context: CommandContext) => Promise<number | undefined>;
+
+/**
+ * Runs the `sluice` command.
+ *
+ * @param args - Without the program's own name.
+ * @returns One of {@link exitCodes}.
+ */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const program = createProgram(async (options, action) => {
+    exitCode = await perform(options, action);
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+}
+
+async function perform(options: GlobalOptions, action: Action): Promise<number> {
+  const terminal = new Terminal(options);
+  using interruption = new Interruption((line) => terminal.say(line));
+  const { signal } = interruption;
+  try {
+    return (await action({ terminal, signal })) ?? exitCodes.ok;
+  } catch (error) {
+    terminal.fail(error);
+    return signal.aborted && isStorageError(error, "ABORTED") ? exitCodes.interrupted : exitCodes.failed;
+  }
+}
+
+function createProgram(run: (options: GlobalOptions, action: Action) => Promise<void>): Command {
+  const program = new Command("sluice")
+    .description("Storage for scientific imaging, from detector to analysis")
+    .version(version(), "-V, --version")
+    .exitOverride()
+    .showHelpAfterError("(sluice --help lists the commands)")
+    .showSuggestionAfterError()
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.");
+  const add = (name: string, description: string) =>
+    program.command(name).description(description).option("--verbose", "show stacks and causes of errors");
+  const json = new Option("--json", "print one JSON document on stdout");
+  const session = new Option("--session <file>", "session file whose backends can be named as NAME:path");
+
+  add("acquire", "run the plan of a session file and store what its devices record")
+    .argument("<session>", "YAML or JSON session file")
+    .option("-n, --num <count>", "readings, instead of the number in the file", wholeNumber)
+    .addOption(json)
+    .action((file, options) =>
+      run(options, async (context) => (await import("./commands/acquire.ts")).acquire(file, options, context)),
+    );
+  add("info", "describe a Zarr store, an image, an array or a folder of images")
+    .argument("<address>", "path, URL or NAME:path")
+    .addOption(session)
+    .addOption(json)
+    .action((address, options) =>
+      run(options, async (context) => (await import("./commands/info.ts")).info(address, options, context)),
+    );
+  add("ls", "list a directory, in natural order")
+    .argument("[address]", "path, URL or NAME:path", ".")
+    .option("-r, --recursive", "list files in all directories below")
+    .option("-p, --pattern <glob>", "only files that match: *.tif by name, **/raw/*.tif by path")
+    .addOption(session)
+    .addOption(json)
+    .action((address, options) =>
+      run(options, async (context) => (await import("./commands/ls.ts")).ls(address, options, context)),
+    );
+  add("cat", "print a stored file: text to the terminal, anything to a pipe")
+    .argument("<address>", "path, URL or NAME:path")
+    .addOption(session)
+    .action((address, options) =>
+      run(options, async (context) => (await import("./commands/cat.ts")).cat(address, options, context)),
+    );
+  add("cp", "copy a file or a directory tree, also between backends")
+    .argument("<from>", "path, URL or NAME:path")
+    .argument("<to>", "path, URL or NAME:path; an existing directory gets the copy inside")
+    .addOption(
+      new Option("--if-exists <policy>", "what to do with existing files").choices(["error", "replace", "skip"]),
+    )
+    .option("--convert", "load and save, so that the suffix of the target decides the format")
+    .addOption(session)
+    .addOption(json)
+    .action((from, to, options) =>
+      run(options, async (context) => (await import("./commands/cp.ts")).cp(from, to, options, context)),
+    );
+  add("doctor", "say what is installed, what is missing and how to get it, and how fast a folder is")
+    .argument("[folder]", "folder that data will be written to", ".")
+    .addOption(json)
+    .action((folder, options) =>
+      run(options, async (context) => (await import("./commands/doctor.ts")).doctor(folder, context)),
+    );
+  return program;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError("It must be a whole number of at least 1.");
+}
+
+function version(): string {
+  return (createRequire(import.meta.url)("sluice/package.json") as { version: string }).version;
+}

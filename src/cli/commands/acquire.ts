@@ -1,0 +1,113 @@
+/** `sluice acquire` */
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { RunProgress, RunSummary } from "../../session/plans/run.ts";
+import type { Session } from "../../session/session.ts";
+import type { CommandContext } from "../command-line.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { formatBytes, formatRate, formatTable, plural } from "../format.ts";
+import type { Preview } from "../preview.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Options of `sluice acquire`. */
+export interface AcquireOptions {
+  /** Readings, instead of the number in the file. */
+  readonly num?: number | undefined;
+}
+
+/** How long a progress line stands before the next one, in milliseconds. */
+const REDRAW_MS = 100;
+const NEXT_LINE_MS = 5000;
+
+/** Runs the plan of a session file. Ctrl-C ends the run early and keeps what was recorded. */
+export async function acquire(
+  file: string,
+  options: AcquireOptions,
+  { terminal, signal }: CommandContext,
+): Promise<number> {
+  // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
+  const { openSession } = await import("../../session/index.ts");
+  const { writePreview } = await import("../preview.ts");
+  const session = await openSession(file, { signal });
+  try {
+    for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
+    const { plan } = session.config;
+    const chosen = plan && options.num !== undefined ? { ...plan, num: options.num } : plan;
+    const summary = await session.run(chosen, { signal, onProgress: progressTo(terminal) });
+    const preview = await writePreview(session, summary, {});
+    const next = nextCommand(summary);
+    terminal.print({ ...summary, preview, next }, report(session, summary, preview, next));
+    if (summary.exitStatus === "success") return exitCodes.ok;
+    return signal.aborted ? exitCodes.interrupted : exitCodes.failed;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Shows progress a few times a second on a terminal, and now and then in a log. */
+function progressTo(terminal: Terminal): (progress: RunProgress) => void {
+  const interval = terminal.isInteractive ? REDRAW_MS : NEXT_LINE_MS;
+  let last = performance.now();
+  return ({ events, total, bytes, seconds }) => {
+    const now = performance.now();
+    if (now - last < interval) return;
+    last = now;
+    terminal.progress(`${events} of ${total} readings, ${formatBytes(bytes)}, ${formatRate(bytes, seconds)}`);
+  };
+}
+
+function report(
+  session: Session,
+  summary: RunSummary,
+  preview: Preview | undefined,
+  next: string | undefined,
+): string[] {
+  const { exitStatus, reason, events, seconds, devices, stores } = summary;
+  const frames = Object.values(devices).reduce((sum, device) => sum + device.frames, 0);
+  const bytes = Object.values(devices).reduce((sum, device) => sum + device.bytes, 0);
+  const state = exitStatus === "success" ? "done" : `stopped early (${reason})`;
+  return [
+    `Session "${session.name}" ${state}: ${plural(events, "reading")} in ${seconds.toFixed(2)} s`,
+    "",
+    ...formatTable(
+      Object.entries(devices).map(([name, device]) => [
+        `  ${name}`,
+        plural(device.frames, "frame"),
+        formatBytes(device.bytes),
+        device.rejected > 0 ? `${device.rejected} rejected` : "",
+      ]),
+    ).map((line) => line.trimEnd()),
+    "",
+    ...Object.entries(stores).map(
+      ([group, uri]) => `Data        ${shown(uri)}${group === "default" ? "" : ` (${group})`}`,
+    ),
+    ...(summary.folder === undefined ? [] : [`Documents   ${shown(summary.folder)}/documents.jsonl`]),
+    ...(preview === undefined ? [] : [previewLine(preview)]),
+    `Throughput  ${formatRate(bytes, seconds)}, ${(seconds > 0 ? frames / seconds : 0).toFixed(0)} frames a second`,
+    ...(next === undefined ? [] : ["", `Try next    ${next}`]),
+  ];
+}
+
+function previewLine({ path, device, frame, black, white }: Preview): string {
+  return `Preview     ${shown(path)} (${device}, frame ${frame}, ${black} black to ${white} white)`;
+}
+
+function nextCommand({ stores }: RunSummary): string | undefined {
+  const uri = Object.values(stores).find((each) => each.startsWith("file:"));
+  return uri === undefined ? undefined : `npx sluice info ${quote(shown(uri))}`;
+}
+
+/** A location as one would type it here: relative where that is shorter. */
+function shown(location: string): string {
+  if (/^(?!file:)[a-z][a-z0-9+.-]+:/i.test(location)) return location;
+  const path = location.startsWith("file:")
+    ? fileURLToPath(location.replace("file://localhost/", "file:///"))
+    : location;
+  const here = relative("", path);
+  return here.length < path.length ? here || "." : path;
+}
+
+/** A word that a shell takes as it is. */
+function quote(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,132 @@
+/** `sluice doctor` */
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtemp, open, readFile, rm, statfs } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { createRegistry } from "../../../registry/builtin.ts";
+import { checkAborted } from "../../core/checks.ts";
+import { StorageError } from "../../core/errors.ts";
+import type { CommandContext } from "../command-line.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { formatBytes, formatRate, formatTable } from "../format.ts";
+
+/** Packages that are loaded when they are needed, and for what. */
+const packages: readonly { readonly name: string; readonly purpose: string; readonly range: string }[] = [
+  { name: "sharp", purpose: "reading and writing PNG and JPEG", range: "^0.35" },
+  { name: "@mongodb-js/zstd", purpose: "fast Zstandard on Node without its own", range: "1.2.2" },
+];
+
+/** The oldest Node that Sluice is tested with. */
+const OLDEST_NODE = [20, 19];
+
+const CHUNK_BYTES = 8 * 2 ** 20;
+const CHUNKS = 16;
+
+/** Reports what a person needs to know before an acquisition. The exit code is 1 if something needed is wrong. */
+export async function doctor(folder: string, { terminal, signal }: CommandContext): Promise<number> {
+  const node = { version: process.versions.node, supported: isSupported(process.versions.node) };
+  const found = await Promise.all(packages.map(async (each) => ({ ...each, ...(await inspect(each.name)) })));
+  const registry = createRegistry();
+  const backends = registry.keys().map((key) => {
+    const { summary, opens } = registry.descriptor(key);
+    return { key, summary, opens };
+  });
+  const disk = await measure(resolve(folder), signal);
+
+  const lines = [
+    `Node       ${node.version}${node.supported ? "" : `: too old, ${OLDEST_NODE.join(".")} or newer is needed`}`,
+    "",
+    ...formatTable(
+      found.map(({ name, version, problem, purpose, range }) => [
+        version ? "✓" : "–",
+        name,
+        version ?? `${problem}: npm install ${name}@${range}`,
+        `(${purpose})`,
+      ]),
+    ),
+    "",
+    ...formatTable(
+      backends.map(({ key, summary, opens }) => [
+        key,
+        [opens.values ? "values" : "", opens.store ? "bytes" : "", opens.writer ? "frames" : ""]
+          .filter(Boolean)
+          .join(", "),
+        summary,
+      ]),
+    ),
+    "",
+    `Folder     ${disk.folder}`,
+    `Free       ${formatBytes(disk.freeBytes)}`,
+    `Write      ${formatRate(disk.byteLength, disk.writeSeconds)} until on the device (${formatBytes(disk.byteLength)} in one file)`,
+    `In frames  ${Math.floor(disk.byteLength / disk.writeSeconds / (2048 * 2048 * 2))} a second of 2048 × 2048, 16 bit`,
+  ];
+  terminal.print({ node, packages: found, backends, disk }, lines);
+  return node.supported ? exitCodes.ok : exitCodes.failed;
+}
+
+function isSupported(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_NODE;
+  return major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
+}
+
+/** The version of a package that really loads, or what is wrong with it. */
+async function inspect(name: string): Promise<{ version?: string; problem?: string }> {
+  let main: string;
+  try {
+    main = createRequire(import.meta.url).resolve(name);
+  } catch {
+    return { problem: "not installed" };
+  }
+  try {
+    await import(name);
+    return { version: await versionOf(main, name) };
+  } catch (error) {
+    return {
+      problem: `installed, but does not load (${error instanceof Error ? error.message.split("\n")[0] : error})`,
+    };
+  }
+}
+
+/** Walks up from a package's main file: not every package lets its package.json be imported. */
+async function versionOf(main: string, name: string): Promise<string> {
+  for (let folder = dirname(main); folder !== dirname(folder); folder = dirname(folder)) {
+    const text = await readFile(join(folder, "package.json"), "utf8").catch(() => "{}");
+    const manifest = JSON.parse(text) as { name?: string; version?: string };
+    if (manifest.name === name && manifest.version) return manifest.version;
+  }
+  return "unknown version";
+}
+
+/** Writes a file that does not compress, syncs it, removes it. */
+async function measure(folder: string, signal: AbortSignal) {
+  let scratch: string;
+  try {
+    scratch = await mkdtemp(join(folder, ".sluice-doctor-"));
+  } catch (cause) {
+    throw new StorageError("PERMISSION_DENIED", `Nothing can be written to "${folder}": ${(cause as Error).message}`, {
+      operation: "doctor",
+      identifier: folder,
+      cause,
+    });
+  }
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    const chunk = randomBytes(CHUNK_BYTES);
+    const file = await open(join(scratch, randomUUID()), "wx");
+    const started = performance.now();
+    try {
+      for (let i = 0; i < CHUNKS; i++) {
+        checkAborted(signal, { operation: "doctor" });
+        await file.write(chunk);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    const writeSeconds = (performance.now() - started) / 1000;
+    return { folder, freeBytes: bavail * bsize, byteLength: CHUNK_BYTES * CHUNKS, writeSeconds };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

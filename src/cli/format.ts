@@ -1,0 +1,33 @@
+/** Numbers as people read them. */
+
+/** Bytes in binary units: `1.5 MiB`. */
+export function formatBytes(byteLength: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = byteLength;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[unit]}`;
+}
+
+/** Bytes a second, in MB (10⁶ bytes) as disks and cameras are sold. */
+export function formatRate(byteLength: number, seconds: number): string {
+  return seconds > 0 ? `${(byteLength / 1e6 / seconds).toFixed(1)} MB/s` : "–";
+}
+
+/** Rows with their columns aligned; the last column is not padded. */
+export function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "),
+  );
+}
+
+/** `1 file`, `2 files`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,85 @@
+/** Addresses on the command line: which backend, and which path in it. */
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BackendSet } from "../../registry/backend-set.ts";
+import { createRegistry } from "../../registry/builtin.ts";
+import { isUri } from "../../registry/uri.ts";
+import type { ByteStore } from "../core/byte-store.ts";
+import type { InstanceConfig } from "../core/descriptor.ts";
+import { StorageError } from "../core/errors.ts";
+import { normalizeKey } from "../core/key.ts";
+import { FileManager } from "../io/file-manager.ts";
+import type { TransferEnd } from "../io/transfer.ts";
+
+/** The backends that addresses can name. */
+export class Locations implements AsyncDisposable {
+  /** Operations on the backends. */
+  readonly files: FileManager;
+  readonly #backends: BackendSet;
+  readonly #named: ReadonlySet<string>;
+
+  private constructor(backends: BackendSet, named: Iterable<string>) {
+    this.#backends = backends;
+    this.#named = new Set(named);
+    this.files = new FileManager(backends);
+  }
+
+  /**
+   * @param sessionFile - A session file whose `backends:` and `plugins:` may be used as `NAME:path`.
+   * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file.
+   */
+  static async open(sessionFile?: string): Promise<Locations> {
+    const registry = createRegistry();
+    const builtin: Record<string, InstanceConfig> = { disk: { use: "disk" }, memory: { use: "memory" } };
+    if (sessionFile === undefined) return new Locations(new BackendSet(registry, builtin), []);
+    const { readBackends } = await import("./session-backends.ts");
+    const named = await readBackends(sessionFile, registry);
+    const baseDirectory = dirname(resolve(sessionFile));
+    const backends = new BackendSet(registry, { ...builtin, ...named }, { baseDirectory });
+    return new Locations(backends, Object.keys(named));
+  }
+
+  /**
+   * The backend and path of an address: `NAME:path` for a backend of the session file, a URI (`file:///data`, `mem:a`),
+   * or a path on disk.
+   *
+   * @throws A {@link StorageError} `UNKNOWN_BACKEND` for a scheme that no backend has.
+   */
+  find(address: string): TransferEnd {
+    const colon = address.indexOf(":");
+    const name = address.slice(0, Math.max(colon, 0));
+    if (colon > 0 && this.#named.has(name)) return { backend: name, path: address.slice(colon + 1) };
+    if (!isUri(address)) return { backend: "disk", path: address };
+    const { key } = this.#backends.registry.forScheme(name.toLowerCase());
+    if (key === "disk") return { backend: key, path: diskPath(address) };
+    const path = address.slice(colon + 1).replace(/^\/\/[^/]*/, "");
+    if (this.#backends.has(key)) return { backend: key, path: decodeURI(path) };
+    throw new StorageError(
+      "CONFIG_INVALID",
+      `"${address}" needs options that a URL does not hold: name the backend in a session file, pass it with ` +
+        "--session FILE, and write NAME:path",
+      { operation: "find", identifier: address },
+    );
+  }
+
+  /** The byte store and key of an address; `undefined` where values have no bytes of their own. */
+  async bytes({ backend: name, path }: TransferEnd): Promise<{ store: ByteStore; key: string } | undefined> {
+    const backend = await this.files.backend(name);
+    const { FileBackend } = await import("../codecs/file-backend.ts");
+    if (!(backend instanceof FileBackend)) return undefined;
+    const { store } = backend;
+    return { store, key: store.resolve ? store.resolve(path) : normalizeKey(path) };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#backends.close();
+  }
+}
+
+function diskPath(uri: string): string {
+  try {
+    return fileURLToPath(uri);
+  } catch (cause) {
+    throw new StorageError("INVALID_KEY", `"${uri}" is no path on this computer`, { identifier: uri, cause });
+  }
+}

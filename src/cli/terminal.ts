@@ -1,0 +1,104 @@
+/** Where commands print: results on stdout, everything else on stderr. */
+import { isStorageError } from "../core/errors.ts";
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  /** One JSON document on stdout, and nothing else there. */
+  readonly json?: boolean | undefined;
+  /** Errors with their stacks and causes. */
+  readonly verbose?: boolean | undefined;
+}
+
+/** The two streams, and how a command speaks to them. */
+export class Terminal {
+  /** True: results are one JSON document. */
+  readonly json: boolean;
+  readonly #verbose: boolean;
+  #line = "";
+
+  constructor(options: GlobalOptions) {
+    this.json = options.json ?? false;
+    this.#verbose = options.verbose ?? false;
+    process.stdout.on("error", endQuietly);
+  }
+
+  /** Prints a result: the lines for people, or the value as JSON. */
+  print(value: unknown, lines: readonly string[]): void {
+    process.stdout.write(this.json ? `${JSON.stringify(value, replaceBigInt, 2)}\n` : lines.map(endLine).join(""));
+  }
+
+  /** Tells the person something, on stderr. */
+  say(line: string): void {
+    this.#clear();
+    process.stderr.write(endLine(line));
+  }
+
+  /** True if {@link Terminal.progress} draws over its last line rather than adding one. */
+  get isInteractive(): boolean {
+    return process.stderr.isTTY === true;
+  }
+
+  /** Shows how far things are: in place on a terminal, a plain line elsewhere. */
+  progress(line: string): void {
+    if (!this.isInteractive) {
+      this.say(line);
+      return;
+    }
+    const width = process.stderr.columns ?? 80;
+    const shown = line.slice(0, width - 1);
+    process.stderr.write(`\r${shown.padEnd(this.#line.length)}`);
+    this.#line = shown;
+  }
+
+  /** Prints an error: one line with its code, and with `--json` the same as a document on stdout. */
+  fail(error: unknown): void {
+    this.say(`sluice: ${describeError(error)}`);
+    if (this.#verbose) process.stderr.write(endLine(stackOf(error)));
+    if (this.json) this.print({ error: errorDocument(error) }, []);
+  }
+
+  /** Removes a progress line, so that the next line begins where it should. */
+  #clear(): void {
+    if (this.#line === "") return;
+    process.stderr.write(`\r${" ".repeat(this.#line.length)}\r`);
+    this.#line = "";
+  }
+}
+
+/** An error in one line; each of several failures in a line of its own below it. */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError) {
+    return [error.message, ...error.errors.map((each) => `  ${describeError(each)}`)].join("\n");
+  }
+  if (isStorageError(error)) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function errorDocument(error: unknown): unknown {
+  if (error instanceof AggregateError) {
+    return { code: "UNEXPECTED", message: error.message, errors: error.errors.map(errorDocument) };
+  }
+  return isStorageError(error) ? error.toJSON() : { code: "UNEXPECTED", message: describeError(error) };
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const causes = error instanceof AggregateError ? error.errors : error.cause === undefined ? [] : [error.cause];
+  return [error.stack ?? error.message, ...causes.map((cause) => `caused by ${stackOf(cause)}`)].join("\n");
+}
+
+function endLine(line: string): string {
+  return `${line}\n`;
+}
+
+/** 64-bit numbers as JSON numbers where they are exact, else as strings. */
+function replaceBigInt(_key: string, value: unknown): unknown {
+  if (typeof value !== "bigint") return value;
+  return BigInt(Number(value)) === value ? Number(value) : String(value);
+}
+
+/** `sluice ls | head` closes the pipe early; that is no failure. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+}
