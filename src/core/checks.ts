@@ -52,5 +52,6 @@ export function describe(value: unknown): string {
   if (value === null) return "null";
   if (isNdArray(value)) return `a ${value.dtype} array of shape [${value.shape.join(", ")}]`;
   if (typeof value !== "object") return typeof value === "undefined" ? "undefined" : `a ${typeof value}`;
-  return `a ${value.constructor?.name || "plain object"}`;
+  const type = value.constructor?.name;
+  return type && type !== "Object" ? `a ${type}` : "a plain object";
 }
