@@ -2,9 +2,8 @@
  * The parts of a session file that other people check: backends and writers by their descriptors, devices by their
  * classes. Loads what the file names, and opens nothing.
  */
-import type { Registry } from "../../registry/index.ts";
-import { Registry as SessionRegistry } from "../../registry/index.ts";
-import type { BackendDescriptor, StandardSchemaV1 } from "../core/descriptor.ts";
+import { loadPlugins, Registry } from "../../registry/index.ts";
+import type { StandardSchemaV1 } from "../core/descriptor.ts";
 import { nearest } from "../core/errors.ts";
 import { builtinDevices } from "./builtin.ts";
 import { type Constructor, neededTokens } from "./container.ts";
@@ -60,7 +59,11 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
   const registry = copyRegistry(base);
   const mistakes: Mistake[] = [];
   for (const [index, plugin] of sections.plugins.entries()) {
-    mistakes.push(...(await addPlugin(plugin, `plugins[${index}]`, registry, baseDirectory)));
+    try {
+      await loadPlugins(registry, [plugin], { base: `${baseDirectory}/` });
+    } catch (error) {
+      mistakes.push({ path: `plugins[${index}]`, message: textOf(error) });
+    }
   }
   for (const [name, config] of Object.entries(sections.backends)) {
     mistakes.push(...(await checkBackend(config, ["backends", name], registry, "values")));
@@ -79,29 +82,12 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
 }
 
 function copyRegistry(base: Registry): Registry {
-  const copy = new SessionRegistry();
+  const copy = new Registry();
   for (const key of base.keys()) {
     const info = base.descriptor(key);
     copy.registerLazy({ ...info, contractVersion: 1, load: () => base.load(key) });
   }
   return copy;
-}
-
-async function addPlugin(plugin: string, path: string, registry: Registry, baseDirectory: string): Promise<Mistake[]> {
-  const loaded = await loadExport(plugin, baseDirectory, "plugin");
-  if (loaded.kind === "mistake") return [{ path, message: loaded.message }];
-  if (loaded.kind === "failure")
-    return [{ path, message: `the module failed while it was loaded: ${textOf(loaded.error)}` }];
-  const backends = Array.isArray(loaded.value) ? loaded.value : [loaded.value];
-  const mistakes: Mistake[] = [];
-  for (const backend of backends) {
-    try {
-      registry.register(backend as BackendDescriptor);
-    } catch (error) {
-      mistakes.push({ path, message: textOf(error) });
-    }
-  }
-  return mistakes;
 }
 
 async function checkBackend(

@@ -12,7 +12,7 @@ export { SimulatedStage, type SimulatedStageOptions } from "./devices/simulated-
 export { type OpenSessionOptions, openSession } from "./open-session.ts";
 export { type CountOptions, count } from "./plans/count.ts";
 export type { DeviceSummary, Plan, RunOptions, RunProgress, RunSummary } from "./plans/run.ts";
-export { type Preview, type PreviewOptions, toPicture, writePreview } from "./preview.ts";
+export { type Picture, type Preview, type PreviewOptions, toPicture, writePreview } from "./preview.ts";
 export {
   type DeviceConfig,
   type PlanConfig,

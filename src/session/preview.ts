@@ -26,6 +26,20 @@ export interface Preview {
   readonly device: string;
   /** Index of the frame, from 0. */
   readonly frame: number;
+  /** Value that is shown black: the smallest. */
+  readonly black: number;
+  /** Value that is shown white: the largest. */
+  readonly white: number;
+}
+
+/** A frame as an 8-bit picture. */
+export interface Picture {
+  /** A uint8 array, `[y, x]` or `[y, x, 3 or 4]`. */
+  readonly pixels: NdArray;
+  /** Value that became 0. */
+  readonly black: number;
+  /** Value that became 255. */
+  readonly white: number;
 }
 
 /**
@@ -54,20 +68,21 @@ export async function writePreview(
   }
   const frame = await readFrame(session, writer, summary.stores[writer.name] as string, device, index);
   if (frame === undefined) return undefined;
-  const png = await createPngCodec().encode(toPicture(frame), { identifier: "preview.png", options: {} });
+  const { pixels, black, white } = toPicture(frame);
+  const png = await createPngCodec().encode(pixels, { identifier: "preview.png", options: {} });
   await using folder = await session.backends.registry.openStore("disk", { root: summary.folder });
   await folder.write("preview.png", png, { ifAbsent: true });
-  return { path: `${summary.folder}/preview.png`, device, frame: index };
+  return { path: `${summary.folder}/preview.png`, device, frame: index, black, white };
 }
 
 /**
- * A frame as an 8-bit picture.
+ * Makes a picture of a frame.
  *
  * @param frame - Any dtype. `[y, x]` stays gray, `[y, x, 3]` and `[y, x, 4]` of uint8 stay colour; of anything else the
  * last two axes are shown, at the first index of the others.
- * @returns A uint8 array: the smallest finite value is 0, the largest 255, the rest in proportion; NaN is 0.
+ * @returns The smallest finite value as 0, the largest as 255, the rest in proportion, rounded; NaN is 0.
  */
-export function toPicture(frame: NdArray): NdArray {
+export function toPicture(frame: NdArray): Picture {
   const isColour = frame.shape.length === 3 && frame.dtype === "uint8" && [3, 4].includes(frame.shape[2] as number);
   const leading = isColour ? 0 : Math.max(0, frame.shape.length - 2);
   const plane = contiguous(sliceArray(frame, new Array<number>(leading).fill(0)));
@@ -82,7 +97,8 @@ export function toPicture(frame: NdArray): NdArray {
   }
   const scale = high > low ? 255 / (high - low) : 0;
   const pixels = Uint8ClampedArray.from(values, (value) => (value - low) * scale);
-  return ndArray(new Uint8Array(pixels.buffer), shape);
+  if (low > high) [low, high] = [0, 0]; // nothing finite
+  return { pixels: ndArray(new Uint8Array(pixels.buffer), shape), black: low, white: high };
 }
 
 async function readFrame(
