@@ -481,6 +481,7 @@ export abstract class Writer implements FrameWriter {
   async #end(source: Source): Promise<void> {
     source.sink = undefined;
     await source.idle();
+    if (this.#phase === "closing") await this.#closing;
     if (this.#phase !== "open") return;
     for (const other of this.#sources.values()) if (other.sink !== undefined || other.pending > 0) return;
     this.#closing ??= this.#closeStore();
