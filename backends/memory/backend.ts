@@ -31,21 +31,26 @@ const MISSING: BackendStat = { kind: "missing", exists: false };
 export class MemoryBackend extends StorageBackend {
   readonly key = "memory";
   readonly capabilities = memoryCapabilities;
-  readonly #tree = new MemoryTree();
+  readonly #tree: MemoryTree;
+  readonly #ownsTree: boolean;
   readonly #quotaBytes: number;
-  #byteLength = 0;
   #version = 0;
 
-  /** @throws A {@link StorageError} `INVALID_DATA` for a quota that is no whole number. */
-  constructor(options: BackendOptions & MemoryOptions = {}) {
+  /**
+   * @param tree - A tree to share with others, which outlives this backend. Default: a new one.
+   * @throws A {@link StorageError} `INVALID_DATA` for a quota that is no whole number.
+   */
+  constructor(options: BackendOptions & MemoryOptions = {}, tree?: MemoryTree) {
     super(options);
+    this.#tree = tree ?? new MemoryTree();
+    this.#ownsTree = tree === undefined;
     if (options.quotaBytes !== undefined) checkInteger(options.quotaBytes, "quotaBytes", 0);
     this.#quotaBytes = options.quotaBytes ?? Number.POSITIVE_INFINITY;
   }
 
   /** Bytes that the stored values take, as the quota counts them. */
   get byteLength(): number {
-    return this.#byteLength;
+    return this.#tree.byteLength;
   }
 
   /**
@@ -57,7 +62,6 @@ export class MemoryBackend extends StorageBackend {
   clearFilesOnly(): void {
     checkOpen(this.isOpen, `Backend "${this.name}"`, { backend: this.name, operation: "clearFilesOnly" });
     this.#tree.clearFiles();
-    this.#byteLength = 0;
   }
 
   protected override async doLoad(key: string, _options: LoadOptions): Promise<unknown> {
@@ -123,7 +127,7 @@ export class MemoryBackend extends StorageBackend {
     const place = this.#tree.find(key, false);
     if (place?.parent !== undefined) return void this.#detach(key);
     if (place?.entry?.kind !== "directory") return;
-    this.#byteLength -= bytesIn(place.entry);
+    this.#tree.byteLength -= bytesIn(place.entry);
     place.entry.children.clear();
   }
 
@@ -151,14 +155,13 @@ export class MemoryBackend extends StorageBackend {
     const { parent, name, entry: there } = this.#target(from, to, context);
     const source = this.#tree.target(from, false, context);
     if (source.entry === undefined) throw new StorageError("NOT_FOUND", `No "${from}" in "${this.name}"`, context);
-    if (there !== undefined) this.#byteLength -= bytesIn(there);
+    if (there !== undefined) this.#tree.byteLength -= bytesIn(there);
     source.parent.children.delete(source.name);
     parent.children.set(name, source.entry);
   }
 
   protected override async doClose(): Promise<void> {
-    this.#tree.clear();
-    this.#byteLength = 0;
+    if (this.#ownsTree) this.#tree.clear();
   }
 
   /** The place of a copy or move; links on the way may lead into the source, which the keys alone do not show. */
@@ -193,7 +196,7 @@ export class MemoryBackend extends StorageBackend {
     const place = this.#tree.find(key, false);
     if (place?.entry === undefined || place.parent === undefined) return;
     place.parent.children.delete(place.name);
-    this.#byteLength -= bytesIn(place.entry);
+    this.#tree.byteLength -= bytesIn(place.entry);
   }
 
   #file(value: unknown, byteLength: number): FileEntry {
@@ -201,14 +204,14 @@ export class MemoryBackend extends StorageBackend {
   }
 
   #reserve(more: number, context: ErrorContext): void {
-    const total = this.#byteLength + more;
+    const total = this.#tree.byteLength + more;
     if (more > 0 && total > this.#quotaBytes) {
       throw new StorageError(
         "NO_SPACE",
-        `"${this.name}" may hold ${this.#quotaBytes} bytes, has ${this.#byteLength}, and needs ${more} more`,
+        `"${this.name}" may hold ${this.#quotaBytes} bytes, has ${this.#tree.byteLength}, and needs ${more} more`,
         context,
       );
     }
-    this.#byteLength = total;
+    this.#tree.byteLength = total;
   }
 }

@@ -45,6 +45,8 @@ const MAX_LINKS = 40;
 export class MemoryTree {
   readonly #relative: DirectoryEntry = newDirectory();
   readonly #absolute: DirectoryEntry = newDirectory();
+  /** Bytes of all values, kept by whoever changes the tree. */
+  byteLength = 0;
 
   /**
    * Follows a key.
@@ -125,6 +127,7 @@ export class MemoryTree {
 
   /** Removes every file and link, everywhere; directories stay. */
   clearFiles(): void {
+    this.byteLength = 0;
     const todo = [this.#relative, this.#absolute];
     for (let directory = todo.pop(); directory !== undefined; directory = todo.pop()) {
       for (const [name, entry] of directory.children) {
@@ -136,6 +139,7 @@ export class MemoryTree {
 
   /** Removes everything. */
   clear(): void {
+    this.byteLength = 0;
     this.#relative.children.clear();
     this.#absolute.children.clear();
   }
