@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
-import { requireBuild, runModule } from "./built.ts";
+import { requireBuild, runModule } from "../support/built.ts";
 import { codeBlocks } from "./markdown.ts";
 import { readSources, repository } from "./source-files.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runModule } from "./built.ts";
+import { runModule } from "../support/built.ts";
 
 /** Packages that cost start-up time, and are therefore opened by those who use them only. */
 const heavy =

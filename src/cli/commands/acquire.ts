@@ -47,7 +47,7 @@ export async function acquire(
 /** Shows progress a few times a second on a terminal, and now and then in a log. */
 function progressTo(terminal: Terminal): (progress: RunProgress) => void {
   const interval = terminal.isInteractive ? REDRAW_MS : NEXT_LINE_MS;
-  let last = performance.now();
+  let last = Number.NEGATIVE_INFINITY;
   return ({ events, total, bytes, seconds }) => {
     const now = performance.now();
     if (now - last < interval) return;

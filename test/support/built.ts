@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { repository } from "./source-files.ts";
+import { repository } from "../structure/source-files.ts";
 
 /** Fails with the command that helps if the package has not been built. */
 export function requireBuild(): void {

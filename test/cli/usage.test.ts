@@ -1,0 +1,82 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+import { runModule } from "../support/built.ts";
+import { main, scratchFolder, sluice } from "./command.ts";
+
+describe("help and version", () => {
+  it("go to stdout with exit code 0", async () => {
+    const help = await sluice(["--help"]);
+    expect(help.code).toBe(0);
+    for (const command of ["acquire", "info", "ls", "cat", "cp", "doctor"])
+      expect(help.output).toContain(`  ${command} `);
+    expect(help.errors).toBe("");
+    expect((await sluice(["--version"])).output).toBe(`${manifest.version}\n`);
+    expect((await sluice(["cp", "--help"])).output).toContain("--if-exists");
+  });
+
+  it("load nothing that a command needs only when it runs", () => {
+    const code = `process.argv = ["node", "sluice", "--help"]; await import(${JSON.stringify(main)});`;
+    const { output, code: exitCode } = runModule(code, ["--import", "./test/structure/loaded-files.mjs"]);
+    expect(exitCode).toBe(0);
+    const packages = [...output.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)].map(([, name]) => name);
+    expect(new Set(packages)).toEqual(new Set(["commander"]));
+  });
+});
+
+describe("a wrong command line", () => {
+  it.each([
+    [["lss"], "unknown command 'lss'\n(Did you mean ls?)"],
+    [["cp", "one"], "missing required argument 'to'"],
+    [["ls", "--recursiv"], "unknown option '--recursiv'\n(Did you mean --recursive?)"],
+    [["acquire", "x.yaml", "--num", "0"], "whole number of at least 1"],
+    [["acquire", "x.yaml", "--num", "many"], "whole number of at least 1"],
+    [["cp", "a", "b", "--if-exists", "maybe"], "Allowed choices are error, replace, skip"],
+    [["ls", "a", "b"], "too many arguments"],
+  ])("%j is exit code 2, explained on stderr", async (args, message) => {
+    const { code, output, errors } = await sluice(args);
+    expect(code).toBe(2);
+    expect(output).toBe("");
+    expect(errors).toContain(message);
+  });
+});
+
+describe("a failure", () => {
+  it("is one line with its code, and exit code 1", async () => {
+    const { code, output, errors } = await sluice(["ls", "no/such/folder"]);
+    expect(code).toBe(1);
+    expect(output).toBe("");
+    expect(errors).toBe('sluice: NOT_FOUND: No directory "no/such/folder" in "disk"\n');
+  });
+
+  it("is a document with --json, and still a line on stderr", async () => {
+    const { code, output, errors } = await sluice(["ls", "no/such/folder", "--json"]);
+    expect(code).toBe(1);
+    expect(JSON.parse(output)).toMatchObject({ error: { code: "NOT_FOUND", identifier: "no/such/folder" } });
+    expect(errors).toContain("NOT_FOUND");
+  });
+
+  it("shows its stack only with --verbose", async () => {
+    expect((await sluice(["ls", "no/such/folder"])).errors).not.toContain("    at ");
+    expect((await sluice(["ls", "no/such/folder", "--verbose"])).errors).toContain("    at ");
+  });
+
+  it("of a URL that no backend has lists the known schemes", async () => {
+    const { code, errors } = await sluice(["info", "gopher://example.org/x"]);
+    expect(code).toBe(1);
+    expect(errors).toMatch(/^sluice: UNKNOWN_BACKEND: .*"gopher".*file.*\n$/);
+  });
+});
+
+it("a reader that stops early is no failure", () => {
+  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`file_with_a_long_name_${i}.txt`, ""]));
+  const { status, stdout } = spawnSync(
+    "bash",
+    ["-o", "pipefail", "-c", `"$0" "$1" ls "$2" | head -n 1`, process.execPath, main, scratchFolder(many)],
+    {
+      encoding: "utf8",
+    },
+  );
+  expect(status).toBe(0);
+  expect(stdout.split("\n")).toHaveLength(2);
+});
