@@ -1,4 +1,4 @@
-/** What the ImageDescription of our files says, so that they load as the array that was saved. */
+/** What our files say of themselves, so that they load as the array that was saved. */
 import { type DType, isDType } from "../../core/dtype.ts";
 
 /** The array behind the pages of a file. */
@@ -9,7 +9,8 @@ export interface ArrayDescription {
   readonly dtype: DType;
 }
 
-const SOFTWARE = "sluice";
+/** The name of this package in files. */
+export const SOFTWARE = "sluice";
 
 /**
  * A line of JSON. Its keys `shape` and `axes` are those that tifffile looks for, so that Python sees the full shape too.
@@ -20,8 +21,12 @@ export function writeDescription({ shape, dtype }: ArrayDescription, axes: strin
   return JSON.stringify({ shape, axes: axes.toUpperCase(), dtype, software: SOFTWARE });
 }
 
-/** The array that a description of ours tells of; `undefined` for texts of other programs. */
-export function readDescription(text: string): ArrayDescription | undefined {
+/**
+ * The array that a text of ours tells of, an ImageDescription or (behind the name) a Software tag; `undefined` for texts
+ * of other programs.
+ */
+export function readDescription(tagged: string): ArrayDescription | undefined {
+  const text = tagged.startsWith(`${SOFTWARE} `) ? tagged.slice(SOFTWARE.length + 1) : tagged;
   if (!text.startsWith('{"shape":') || !text.includes(`"software":"${SOFTWARE}"`)) return undefined;
   let found: Partial<Record<keyof ArrayDescription, unknown>>;
   try {

@@ -5,7 +5,7 @@ import { describe } from "../../core/checks.ts";
 import { dtypes } from "../../core/dtype.ts";
 import { type ErrorContext, StorageError } from "../../core/errors.ts";
 import { arrayToBytes, type NdArray } from "../../core/nd-array.ts";
-import { writeDescription } from "./description.ts";
+import { SOFTWARE, writeDescription } from "./description.ts";
 import { directoriesLength, sampleFormats, type TiffField, tags, writeDirectories } from "./directory.ts";
 
 /** Options of {@link encodeTiff}. */
@@ -19,7 +19,7 @@ export interface TiffOptions {
   readonly photometric?: "gray" | "rgb" | undefined;
   /** One letter an axis, for other programs: `"tyx"`, `"zyx"`, `"yxs"`, …. Default: `t` for one axis of pages. */
   readonly axes?: string | undefined;
-  /** Text for the first ImageDescription, for example OME-XML. Kept as it is. */
+  /** Text for the ImageDescription, for example OME-XML, kept as it is. Shape and dtype then go to the Software tag. */
   readonly description?: string | undefined;
   /** Size of a pixel in micrometres, one number or `[y, x]`; written as resolution in pixels per centimetre. */
   readonly pixelSizeMicrometers?: number | readonly [y: number, x: number] | undefined;
@@ -182,8 +182,11 @@ function directoryOf(
 ): TiffField[] {
   const { itemSize, kind } = dtypes[array.dtype];
   const each = (value: number) => new Array<number>(samples).fill(value);
-  const texts = isFirst ? [writeDescription(array, axes)] : [];
-  if (isFirst && options.description !== undefined) texts.unshift(options.description);
+  const json = writeDescription(array, axes);
+  // One ImageDescription only: of two, tifffile and libtiff take the first and geotiff the last.
+  const [description, software] =
+    options.description === undefined ? [json, SOFTWARE] : [options.description, `${SOFTWARE} ${json}`];
+  const text = (tag: number, value: string): TiffField => ({ tag, type: "ascii", values: ascii(value, where) });
   const [yResolution, xResolution, unit] = resolution(options);
   return [
     { tag: tags.newSubfileType, type: "long", values: [0] },
@@ -192,8 +195,7 @@ function directoryOf(
     { tag: tags.bitsPerSample, type: "short", values: each(itemSize * 8) },
     { tag: tags.compression, type: "short", values: [options.compression === "deflate" ? 8 : 1] },
     { tag: tags.photometric, type: "short", values: [samples === 1 ? 1 : 2] },
-    // Two ImageDescriptions where the caller has a text of his own, as tifffile writes them; readers take the first.
-    ...texts.map((text): TiffField => ({ tag: tags.imageDescription, type: "ascii", values: ascii(text, where) })),
+    ...(isFirst ? [text(tags.imageDescription, description)] : []),
     { tag: tags.stripOffsets, type: "offset", values: offsets },
     { tag: tags.samplesPerPixel, type: "short", values: [samples] },
     { tag: tags.rowsPerStrip, type: "long", values: [rows] },
@@ -202,7 +204,7 @@ function directoryOf(
     { tag: tags.yResolution, type: "rational", values: yResolution },
     { tag: tags.planarConfiguration, type: "short", values: [1] },
     { tag: tags.resolutionUnit, type: "short", values: [unit] },
-    { tag: tags.software, type: "ascii", values: ascii("sluice", where) },
+    text(tags.software, isFirst ? software : SOFTWARE),
     // 2: alpha that the colours are not multiplied with.
     ...(samples === 4 ? [{ tag: tags.extraSamples, type: "short", values: [2] } as const] : []),
     { tag: tags.sampleFormat, type: "short", values: each(sampleFormats[kind]) },

@@ -22,7 +22,7 @@ export async function decodeOwn(
   context: CodecContext,
 ): Promise<NdArray | undefined> {
   const [first] = file.directories as readonly [TiffDirectory, ...TiffDirectory[]];
-  const whole = first.descriptions.map(readDescription).find((found) => found !== undefined);
+  const whole = first.texts.map(readDescription).find((found) => found !== undefined);
   if (whole === undefined || !agrees(whole, file.directories)) return undefined;
   const pages = page === undefined ? file.directories : file.directories.slice(page, page + 1);
   const shape = page === undefined ? whole.shape : whole.shape.slice(-spatialAxes(first));

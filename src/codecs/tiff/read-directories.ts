@@ -6,12 +6,12 @@ import { tags } from "./directory.ts";
 /** One image of a file: the values of the tags that this package knows. */
 export class TiffDirectory {
   readonly #numbers: ReadonlyMap<number, readonly number[]>;
-  /** Its ImageDescriptions; there may be several. */
-  readonly descriptions: readonly string[];
+  /** Its texts: ImageDescription and Software, where they are. */
+  readonly texts: readonly string[];
 
-  constructor(numbers: ReadonlyMap<number, readonly number[]>, descriptions: readonly string[]) {
+  constructor(numbers: ReadonlyMap<number, readonly number[]>, texts: readonly string[]) {
     this.#numbers = numbers;
-    this.descriptions = descriptions;
+    this.texts = texts;
   }
 
   /** All values of a tag; none if it is absent. */
@@ -73,7 +73,7 @@ function read(view: DataView, context: CodecContext): TiffDirectories {
     // Before the loop, so that a damaged count does not make it run for long.
     const next = word(entries + count * entrySize);
     const numbers = new Map<number, readonly number[]>();
-    const descriptions: string[] = [];
+    const texts: string[] = [];
     for (let i = 0; i < count; i++) {
       const entry = entries + i * entrySize;
       const tag = view.getUint16(entry, isLittleEndian);
@@ -86,12 +86,12 @@ function read(view: DataView, context: CodecContext): TiffDirectories {
       if (start + length * size > view.byteLength) throw corrupt(context, `the TIFF is cut off in tag ${tag}`);
       if (type === ASCII) {
         const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + start, length));
-        if (tag === tags.imageDescription) descriptions.push(text.replace(/\0+$/, ""));
+        texts.push(text.replace(/\0+$/, ""));
       } else {
         numbers.set(tag, readNumbers(view, start, length, size, isLittleEndian));
       }
     }
-    directories.push(new TiffDirectory(numbers, descriptions));
+    directories.push(new TiffDirectory(numbers, texts));
     at = next;
   }
   if (directories.length === 0) throw corrupt(context, "the TIFF holds no image");
