@@ -115,7 +115,7 @@ async function readFrame(
   await using store = await session.backends.registry.openStore("disk", { root: fileURLToPath(storeUri) });
   if (isZarr) {
     const array = await openZarr(store, device);
-    return array.kind === "array" ? array.frame(index) : undefined;
+    return array.kind === "array" ? await array.frame(index) : undefined; // before the store closes
   }
   const key = `${device}/${device}_${String(index).padStart(6, "0")}.tif`;
   return checkNdArray(await tiffCodec.decode(joinBytes(await store.read(key)), { identifier: key, options: {} }));

@@ -248,10 +248,10 @@ describe("Parts of a session file that others check", () => {
     ],
     [
       "options of a built-in device",
-      { devices: { c: { use: "simulated-camera", shape: "big", frameRat: 1, dtype: "unit16" } } },
+      { devices: { c: { use: "simulated-camera", shape: "big", frameRat: 1, dtype: "flaot64" } } },
       [
         "devices.c.shape: expected array, got string",
-        'devices.c.dtype: expected one of "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", did you mean "uint16"?',
+        'devices.c.dtype: expected one of "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", did you mean "float64"?',
         'devices.c.frameRat: unknown key, did you mean "frameRate"?',
       ],
     ],
