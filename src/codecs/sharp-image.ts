@@ -106,17 +106,25 @@ export async function decodeWithSharp(
     const is16Bit = depth === "ushort";
     // Four inks become three colours; everything else keeps its channels.
     const channels = space === "cmyk" ? 3 : stored;
+    // sharp drops the alpha of gray images, so these come as RGBA and lose the two copies of the gray.
+    const decoded = channels === 2 ? 4 : channels;
     const { data, info } = await image
-      .toColourspace(colourSpace(channels, is16Bit))
+      .toColourspace(colourSpace(decoded, is16Bit))
       .raw({ depth: is16Bit ? "ushort" : "uchar" })
       .toBuffer({ resolveWithObject: true });
-    if (info.channels !== channels) {
-      throw corrupt(context, `the decoder gave ${info.channels} channels for ${channels}`);
+    const { width, height } = info;
+    if (info.channels !== decoded) {
+      throw corrupt(context, `the decoder gave ${info.channels} channels for ${decoded}`);
     }
     const pixels = is16Bit
       ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
       : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return ndArray(pixels, channels === 1 ? [info.height, info.width] : [info.height, info.width, channels]);
+    if (channels === 2)
+      return ndArray(
+        pixels.filter((_, i) => i % 4 === 0 || i % 4 === 3),
+        [height, width, 2],
+      );
+    return ndArray(pixels, channels === 1 ? [height, width] : [height, width, channels]);
   } catch (error) {
     if (error instanceof StorageError) throw error;
     throw corrupt(context, `the ${expected} cannot be read: ${(error as Error).message}`, error);
