@@ -13,7 +13,8 @@ export function median(values) {
 }
 
 /**
- * @param candidates - `{ name, run(directory): Promise<amount> }`; `run` answers how much it did, in the given unit.
+ * @param candidates - `{ name, run(directory) }`; `run` answers how much it did, in the given unit, or
+ * `{ amount, seconds }` where only a part of it counts.
  * @param options - `rounds`; `unit` of the rate, for example `"MB/s"`; `invert` for a time per item instead.
  * @returns Name, median, least and most, and the median ratio to the first candidate (of rate, or of time).
  */
@@ -26,8 +27,9 @@ export async function interleave(title, candidates, { rounds = 5, unit, invert =
       execFileSync("sync");
       try {
         const start = performance.now();
-        const amount = await run(directory);
-        const seconds = (performance.now() - start) / 1000;
+        const done = await run(directory);
+        const { amount, seconds } =
+          typeof done === "number" ? { amount: done, seconds: (performance.now() - start) / 1000 } : done;
         results.get(name).push(invert ? seconds / amount : amount / seconds);
       } finally {
         rmSync(directory, { recursive: true, force: true });

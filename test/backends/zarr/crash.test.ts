@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import { DiskStore } from "../../../backends/disk/store.ts";
 import { openZarrArray, openZarrGroup } from "../../../backends/zarr/reader.ts";
-import { requireBuild } from "../../structure/built.ts";
+import { requireBuild } from "../../support/built.ts";
 import { keysOf } from "./support.ts";
 
 const script = fileURLToPath(new URL("endless-run.mjs", import.meta.url));

@@ -10,7 +10,10 @@ describe("the zarr descriptor", () => {
     const store = memoryStore();
     const context = {
       instance: "scan",
-      store: async (reference: string | InstanceConfig) => (asked.push(reference), store),
+      store: async (reference: string | InstanceConfig) => {
+        asked.push(reference);
+        return store;
+      },
     };
     const writer = await zarr.openWriter!({ uri, durability }, context);
     writer.updateSource("cam", "uint16", [2]);

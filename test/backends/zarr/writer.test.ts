@@ -214,6 +214,79 @@ describe("ZarrWriter", () => {
     expect((await openZarrArray(store, "cam")).shape[0]).toBe(3);
   });
 
+  for (const codec of codecs) {
+    it(`holds no more than its memory while the store is slow, and goes on when it is not (${codec})`, async () => {
+      const shape = [64, 1024];
+      const store = memoryStore();
+      const releases: (() => void)[] = [];
+      let underWay = 0;
+      let most = 0;
+      const slow = altered(store, {
+        openWriter: async (key, options) => {
+          const inner = await store.openWriter(key, options);
+          const write = inner.write.bind(inner);
+          inner.write = async (chunk, at) => {
+            const bytes = chunk as Uint8Array;
+            underWay += bytes.byteLength;
+            most = Math.max(most, underWay);
+            await new Promise<void>((resolve) => releases.push(resolve));
+            underWay -= bytes.byteLength;
+            return write(chunk, at);
+          };
+          return inner;
+        },
+      });
+      const maxBufferBytes = 2 ** 20;
+      const writer = writerOver(slow, { codec, maxBufferBytes });
+      writer.updateSource("cam", "uint16", shape);
+      const sink = await writer.prepare("cam");
+      await writer.kickoff();
+      let accepted = 0;
+      const writes = Array.from({ length: 40 }, async (_, i) => {
+        await sink.write(frameOf(i, shape));
+        accepted++;
+      });
+      // 5 MiB offered, and nothing leaves: what is accepted lies in the writer's own memory.
+      for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+      expect(accepted * 2 ** 17).toBeLessThanOrEqual(maxBufferBytes);
+      expect(accepted).toBeGreaterThan(2);
+      const closing = Promise.all(writes).then(() => sink.close());
+      let isClosed = false;
+      void closing.then(() => {
+        isClosed = true;
+      });
+      while (!isClosed) {
+        for (const release of releases.splice(0)) release();
+        await new Promise(setImmediate);
+      }
+      await closing;
+      expect(most).toBeLessThanOrEqual(maxBufferBytes);
+      const array = await openZarrArray(store, "cam");
+      for (let i = 0; i < 40; i++) expect(arraysEqual(await array.frame(i), frameOf(i, shape))).toBe(true);
+    });
+  }
+
+  it("has at least two blocks under way to a store that takes them", async () => {
+    const store = memoryStore();
+    let underWay = 0;
+    let most = 0;
+    const watched = altered(store, {
+      openWriter: async (key, options) => {
+        const inner = await store.openWriter(key, options);
+        const write = inner.write.bind(inner);
+        inner.write = async (chunk, at) => {
+          most = Math.max(most, ++underWay);
+          await new Promise(setImmediate);
+          await write(chunk, at);
+          underWay--;
+        };
+        return inner;
+      },
+    });
+    await writeFrames(watched, 8, [256, 1024], { maxBufferBytes: 2 ** 20 });
+    expect(most).toBeGreaterThanOrEqual(2);
+  });
+
   it("writes two devices at once, each frame in its own array", async () => {
     const store = memoryStore();
     const writer = writerOver(store, { shardBytes: 4 * frameBytes, codec: "blosc-zstd" });
