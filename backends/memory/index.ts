@@ -10,7 +10,10 @@ import { memoryCapabilities } from "./memory-capabilities.ts";
 
 /** Options of the memory backend. */
 export interface MemoryOptions {
-  /** Bytes that all values together may take; a save beyond is `NO_SPACE` and changes nothing. Default: no limit. */
+  /**
+   * Bytes that all values of the backend (or all bytes of the store, or all frames of the writer) may take together; a
+   * save beyond is `NO_SPACE` and changes nothing. Default: no limit.
+   */
   readonly quotaBytes?: number | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
   readonly ifExists?: IfExists | undefined;
