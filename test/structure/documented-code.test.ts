@@ -74,8 +74,8 @@ describe("code in the documentation", () => {
   it.each(pages)("%s compiles and runs", (_, text) => {
     const module = moduleOf(text);
     expect(typeErrors(module)).toEqual([]);
-    const { code, errors } = execute(module);
-    expect(code, errors).toBe(0);
+    const { code, output, errors } = execute(module);
+    expect(code, output + errors).toBe(0);
   });
 
   it("a planted mistake in a type is named", () => {
