@@ -32,6 +32,7 @@ export const zarr = defineBackend<ZarrOptions>({
   key: "zarr",
   capabilities: { ...storageCapabilities, read: false, write: false, list: false, values: "arrays", frames: true },
   summary: "Zarr v3 stores: one sharded array for each device",
+  options: async () => (await import("./options.ts")).zarrOptionsSchema,
   openWriter: async (options, context) => {
     const { storeOpener, ZarrWriter } = await import("./writer.ts");
     return new ZarrWriter(context.instance, storeOpener(context.store, options.durability), options);

@@ -1,5 +1,5 @@
 /** Options of the Zarr writer, and their checks. Light: loaded with the descriptor. */
-import { checkInteger } from "../../src/core/checks.ts";
+import type { StandardIssue, StandardSchemaV1 } from "../../src/core/descriptor.ts";
 import { nearest, StorageError } from "../../src/core/errors.ts";
 import type { PathProvider } from "../../src/core/frame-writer.ts";
 import type { ChunkCodec } from "./metadata.ts";
@@ -27,42 +27,70 @@ export interface CheckedZarrOptions {
   readonly maxBufferBytes: number;
 }
 
-const known = ["codec", "shardBytes", "maxBufferBytes", "durability", "uri", "pathProvider"];
+/** A test for each option, and what it wants. */
+const rules: Readonly<Record<keyof ZarrOptions, readonly [wanted: string, test: (value: unknown) => boolean]>> = {
+  codec: ['"none", "blosc-zstd" or { name: "blosc-zstd", level: 1…9 }', isCodec],
+  shardBytes: ["a whole number of bytes ≥ 1", isByteCount],
+  maxBufferBytes: ["a whole number of bytes ≥ 1", isByteCount],
+  durability: ['"full", "data" or "none"', (value) => ["full", "data", "none"].includes(value as string)],
+  uri: ["a URI such as file://localhost/data/run.zarr", (value) => typeof value === "string"],
+  pathProvider: ["a function", (value) => typeof value === "function"],
+};
+
+/** Checks {@link ZarrOptions}, and names every mistake. */
+export const zarrOptionsSchema: StandardSchemaV1<ZarrOptions> = {
+  "~standard": {
+    version: 1,
+    vendor: "sluice",
+    validate: (value) => {
+      if (typeof value !== "object" || value === null) return { issues: [{ message: "Expected an object" }] };
+      const issues = findMistakes(value);
+      return issues.length > 0 ? { issues } : { value: value as ZarrOptions };
+    },
+  },
+};
 
 /**
  * Fills in defaults.
  *
- * @throws A {@link StorageError} `CONFIG_INVALID` that names the option.
+ * @throws A {@link StorageError} `CONFIG_INVALID` that names every mistake.
  */
 export function checkZarrOptions(options: ZarrOptions): CheckedZarrOptions {
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    const guess = nearest(name, known);
-    throw invalid(`"${name}" is unknown${guess === undefined ? "" : `; did you mean "${guess}"?`}`);
+  const mistakes = findMistakes(options);
+  if (mistakes.length > 0) {
+    const list = mistakes.map(({ message }) => message).join("; ");
+    throw new StorageError("CONFIG_INVALID", `Zarr options: ${list}`, { backend: "zarr", operation: "open" });
   }
-  const { shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20, durability } = options;
-  for (const [name, value] of Object.entries({ shardBytes, maxBufferBytes })) {
-    try {
-      checkInteger(value, name, 1);
-    } catch (cause) {
-      throw invalid((cause as Error).message, cause);
+  const { codec = "none", shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20 } = options;
+  const name = "blosc-zstd";
+  const level = typeof codec === "object" ? (codec.level ?? 1) : 1;
+  return { codec: codec === "none" ? codec : { name, level }, shardBytes, maxBufferBytes };
+}
+
+function findMistakes(options: object): StandardIssue[] {
+  const issues: StandardIssue[] = [];
+  for (const [name, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name as keyof ZarrOptions] : undefined;
+    if (rule === undefined) {
+      const guess = nearest(name, Object.keys(rules));
+      const hint = guess === undefined ? `known are ${Object.keys(rules).join(", ")}` : `did you mean "${guess}"?`;
+      issues.push({ message: `Unknown option "${name}"; ${hint}`, path: [name] });
+    } else if (value !== undefined && !rule[1](value)) {
+      issues.push({ message: `${name} must be ${rule[0]}, got ${JSON.stringify(value)}`, path: [name] });
     }
   }
-  if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
-    throw invalid(`durability is "full", "data" or "none", not ${JSON.stringify(durability)}`);
-  }
-  return { codec: checkCodec(options.codec ?? "none"), shardBytes, maxBufferBytes };
+  return issues;
 }
 
-function checkCodec(codec: NonNullable<ZarrOptions["codec"]>): ChunkCodec {
-  if (codec === "none") return "none";
-  const { name, level = 1, ...rest } = codec === "blosc-zstd" ? { name: codec } : codec;
+function isCodec(codec: unknown): boolean {
+  if (codec === "none" || codec === "blosc-zstd") return true;
+  if (typeof codec !== "object" || codec === null) return false;
+  const { name, level = 1, ...rest } = codec as { name?: unknown; level?: unknown };
   // Level 0 means "default" to some implementations and "no compression" to others.
-  const isLevel = Number.isInteger(level) && level >= 1 && level <= 9;
-  if (name === "blosc-zstd" && isLevel && Object.keys(rest).length === 0) return { name, level };
-  throw invalid(`codec is "none", "blosc-zstd" or { name: "blosc-zstd", level: 1…9 }, not ${JSON.stringify(codec)}`);
+  const isLevel = Number.isInteger(level) && (level as number) >= 1 && (level as number) <= 9;
+  return name === "blosc-zstd" && isLevel && Object.keys(rest).length === 0;
 }
 
-function invalid(message: string, cause?: unknown): StorageError {
-  return new StorageError("CONFIG_INVALID", `Zarr options: ${message}`, { backend: "zarr", operation: "open", cause });
+function isByteCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
 }

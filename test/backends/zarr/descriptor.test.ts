@@ -34,6 +34,15 @@ describe("the zarr descriptor", () => {
     expect(await storeOf("s3://bucket/runs")).toBe("s3://bucket/runs/scan.zarr");
   });
 
+  it("has a schema that names every mistake with its path", async () => {
+    const { validate } = (await zarr.options!())["~standard"];
+    expect(await validate({ codec: "none", shardBytes: 1 })).toEqual({ value: { codec: "none", shardBytes: 1 } });
+    expect(await validate({ codec: "gzip", shard: 1 })).toMatchObject({
+      issues: [{ path: ["codec"] }, { path: ["shard"] }],
+    });
+    expect(await validate(3)).toMatchObject({ issues: [{}] });
+  });
+
   it("passes durability to the disk store, and only there", async () => {
     const config = { use: "disk", root: "/data/a b.zarr", durability: "data" };
     expect(await storeOf("file://localhost/data/a%20b.zarr", "data")).toEqual(config);

@@ -446,7 +446,7 @@ describe("ZarrWriter", () => {
   });
 
   it.each([
-    [{ codec: "lz4" }, /codec is "none"/],
+    [{ codec: "lz4" }, /codec must be "none"/],
     [{ codec: { name: "blosc-zstd", level: 0 } }, /level: 1…9/],
     [{ shardBytes: 0 }, /shardBytes/],
     [{ maxBufferBytes: -1 }, /maxBufferBytes/],
