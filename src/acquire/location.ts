@@ -1,5 +1,7 @@
 /** Where the store of a writer is, given the URI that it got. */
+import type { OperationOptions } from "../core/byte-store.ts";
 import { StorageError } from "../core/errors.ts";
+import type { PathProvider } from "../core/frame-writer.ts";
 
 /**
  * The URI of a writer's store. A URI that ends with the writer's extension is the store itself; any other is a folder
@@ -10,6 +12,60 @@ import { StorageError } from "../core/errors.ts";
 export function storeLocation(uri: string, writerName: string, extension: string): string {
   const bare = checkUri(uri).replace(/(?<=[^/:])\/+$/, "");
   return bare.endsWith(extension) ? bare : `${bare}/${encodeURIComponent(writerName)}${extension}`;
+}
+
+/** Finds out where each acquisition of a writer goes. Internal to `Writer`. */
+export class StoreLocator {
+  readonly #writer: string;
+  readonly #pathProvider: PathProvider | undefined;
+  #uri: string | undefined;
+  #storeUri: string | undefined;
+  #locating: Promise<string> | undefined;
+
+  constructor(writer: string, uri: string | undefined, pathProvider: PathProvider | undefined) {
+    this.#writer = writer;
+    this.#pathProvider = pathProvider;
+    if (uri !== undefined) this.#uri = checkUri(uri);
+  }
+
+  /** Of the current acquisition, or the last. */
+  get storeUri(): string | undefined {
+    return this.#storeUri;
+  }
+
+  /** True once the location of this opening was asked for. */
+  get isAsked(): boolean {
+    return this.#locating !== undefined;
+  }
+
+  /** Wins over the path provider, from now on. */
+  set(uri: string): void {
+    this.#uri = checkUri(uri);
+  }
+
+  /** The location of this opening; the path provider is asked once. */
+  locate(extension: string, options: OperationOptions): Promise<string> {
+    this.#locating ??= this.#find(extension, options);
+    return this.#locating;
+  }
+
+  /** The opening has ended, one way or the other: the next one asks again. */
+  forget(): void {
+    this.#locating = undefined;
+  }
+
+  async #find(extension: string, options: OperationOptions): Promise<string> {
+    const uri = this.#uri ?? (await this.#pathProvider?.(undefined, { group: this.#writer, ...options }))?.storeUri;
+    if (uri === undefined) {
+      throw new StorageError(
+        "CONFLICT",
+        `Writer "${this.#writer}" does not know where to write: call setUri(…) or give it a pathProvider`,
+        { backend: this.#writer, operation: "kickoff" },
+      );
+    }
+    this.#storeUri = storeLocation(uri, this.#writer, extension);
+    return this.#storeUri;
+  }
 }
 
 /** The URI as documents have it: files of this machine with the host that readers of documents expect. */

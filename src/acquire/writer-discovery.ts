@@ -31,9 +31,8 @@ export type AvailableWriters<W extends DataWriter = DataWriter> = Record<string,
 
 /**
  * The writers of all devices, each once, by MIME type and then by name (its group). A writer without a name is in the
- * group `default`.
+ * group `default`; different writers of one type and name are told apart as `name`, `name#2`, ….
  *
- * @throws Nothing: two different writers of one type and name are told apart as `name`, `name#2`, ….
  * @see redsun `storage/presenter.py`, `get_available_writers`
  */
 export function getAvailableWriters<W extends DataWriter = DataWriter>(devices: Devices): AvailableWriters<W> {

@@ -4,21 +4,22 @@
  * @see sunflare `storage/_base.py` and redsun `storage/_base.py` (rc1), whose life cycles it joins
  */
 import type { OperationOptions } from "../core/byte-store.ts";
-import { checkInteger } from "../core/checks.ts";
+import { checkAborted, checkInteger } from "../core/checks.ts";
 import type { DataKey, StreamAsset } from "../core/documents.ts";
 import type { DType } from "../core/dtype.ts";
-import { type ErrorContext, StorageError, throwFailures, toStorageError } from "../core/errors.ts";
+import { StorageError, throwFailures, toStorageError } from "../core/errors.ts";
 import type { FrameSink, FrameWriter, ObserveOptions, PathProvider, SourceInfo } from "../core/frame-writer.ts";
 import type { NdArray } from "../core/nd-array.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type SinkOwner, WriterFrameSink } from "./frame-sink.ts";
 import { IndexObservers, systemTimers, type Timers } from "./index-observer.ts";
-import { checkUri, publicUri, storeLocation } from "./location.ts";
-import { MapView } from "./map-view.ts";
+import { publicUri, StoreLocator } from "./location.ts";
 import { type JsonObject, toJson } from "./metadata.ts";
 import { isInsideHook, runHook } from "./reentry.ts";
-import { Source } from "./source.ts";
+import type { Source } from "./source.ts";
+import { SourceRegistry } from "./source-registry.ts";
 import { announce, dataKeyOf } from "./stream-docs.ts";
+import { WriterLife } from "./writer-life.ts";
 
 /** Options of every {@link Writer}. */
 export interface WriterOptions {
@@ -29,8 +30,6 @@ export interface WriterOptions {
   /** Clock of timeouts. Default: the machine's. */
   readonly timers?: Timers | undefined;
 }
-
-type Phase = "closed" | "opening" | "open" | "closing";
 
 /**
  * Writes the frames of several devices into one store: one array for each source, frames in order, every frame counted.
@@ -69,40 +68,37 @@ type Phase = "closed" | "opening" | "open" | "closing";
 export abstract class Writer implements FrameWriter {
   readonly name: string;
   readonly sources: ReadonlyMap<string, SourceInfo>;
-  readonly #sources = new Map<string, Source>();
+  readonly #sources: SourceRegistry;
+  readonly #life: WriterLife;
   readonly #queue: FrameQueue;
   readonly #observers: IndexObservers;
-  readonly #pathProvider: PathProvider | undefined;
-  #uri: string | undefined;
-  #storeUri: string | undefined;
-  #locating: Promise<string> | undefined;
-  #phase: Phase = "closed";
-  #opening: Promise<void> | undefined;
+  readonly #locator: StoreLocator;
   #joining: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
   #metadata: JsonObject = {};
   #metadataAtOpen: JsonObject = this.#metadata;
   readonly #sinkOwner: SinkOwner = {
-    write: (sink, frame, signal) => this.#write(this.#sources.get(sink.name), sink, frame, signal),
+    write: (sink, frame, signal) => this.#write(sink.name, this.#sources.find(sink.name), sink, frame, signal),
     end: async (sink) => {
-      const source = this.#sources.get(sink.name);
-      if (source?.sink === sink || source?.ending !== undefined) await this.complete(sink.name);
+      const source = this.#sources.find(sink.name);
+      const isCurrent = source?.sink === sink || source?.ending !== undefined || this.#life.phase === "closing";
+      if (isCurrent) await this.complete(sink.name);
     },
   };
 
   /** @param name - Name of the writer, and of its store within a folder; the group in a session. */
   constructor(name: string, options: WriterOptions = {}) {
     this.name = name;
-    this.sources = new MapView(this.#sources);
-    this.#pathProvider = options.pathProvider;
-    if (options.uri !== undefined) this.#uri = checkUri(options.uri);
+    this.#sources = new SourceRegistry(name);
+    this.sources = this.#sources.view;
+    this.#locator = new StoreLocator(name, options.uri, options.pathProvider);
     this.#observers = new IndexObservers(options.timers ?? systemTimers);
+    this.#life = new WriterLife(this, () => this.#observers.end());
     this.#queue = new FrameQueue(
       this,
       () => this.writeConcurrency,
       (source, frame, index) => this.doWriteFrame(source, frame, index),
       () => this.#observers.notify(),
-      (source) => this.#context("write", source.name),
+      (source) => this.#sources.context("write", source.name),
     );
     this.#guardOverrides();
   }
@@ -141,12 +137,12 @@ export abstract class Writer implements FrameWriter {
 
   /** True between opening and the close of the last source. */
   get isOpen(): boolean {
-    return this.#phase === "open" || this.#phase === "closing";
+    return this.#life.phase === "open" || this.#life.phase === "closing";
   }
 
   /** URI of the store of the current acquisition, or of the last; `undefined` before the first. */
   get storeUri(): string | undefined {
-    return this.#storeUri;
+    return this.#locator.storeUri;
   }
 
   /** What the store is to keep beside the frames: a snapshot, plain JSON. */
@@ -161,7 +157,7 @@ export abstract class Writer implements FrameWriter {
 
   /** The sources of this acquisition: prepared and not ended. A snapshot. */
   protected get preparedSources(): readonly SourceInfo[] {
-    return [...this.#sources.values()].filter((source) => source.sink !== undefined);
+    return this.#sources.prepared;
   }
 
   updateSource(
@@ -179,7 +175,7 @@ export abstract class Writer implements FrameWriter {
 
   clearSource(name: string, options: { readonly raiseIfMissing?: boolean } = {}): void {
     this.#checkClosed("clearSource", name);
-    if (!this.#sources.delete(name) && options.raiseIfMissing) throw this.#notRegistered("clearSource", name);
+    if (!this.#sources.delete(name) && options.raiseIfMissing) throw this.#sources.missing("clearSource", name);
   }
 
   clearSources(): void {
@@ -195,7 +191,7 @@ export abstract class Writer implements FrameWriter {
    */
   setUri(uri: string): void {
     this.#checkClosed("setUri");
-    this.#uri = checkUri(uri);
+    this.#locator.set(uri);
   }
 
   /**
@@ -206,9 +202,9 @@ export abstract class Writer implements FrameWriter {
    * source takes frames already; `CONFLICT` if the store is open and takes no late sources.
    */
   async prepare(name: string, capacity?: number): Promise<FrameSink> {
-    const source = this.#source("prepare", name);
+    const source = this.#sources.get("prepare", name);
     const limit = capacity ?? source.capacity;
-    checkInteger(limit, "capacity", 0, this.#context("prepare", name));
+    checkInteger(limit, "capacity", 0, this.#sources.context("prepare", name));
     const sink = new WriterFrameSink(name, this.#sinkOwner);
     source.begin(sink, limit);
     return sink;
@@ -227,14 +223,13 @@ export abstract class Writer implements FrameWriter {
 
   /** The URI of the store of this opening, found once; for overrides of `kickoff` that need it before `super.kickoff`. */
   protected locate(options: OperationOptions = {}): Promise<string> {
-    this.#locating ??= this.#findLocation(options);
-    return this.#locating;
+    return this.#locator.locate(this.extension, options);
   }
 
   async open(name: string, framesPerEvent = 1, options: OperationOptions = {}): Promise<Record<string, DataKey>> {
-    const source = this.#source("open", name);
-    checkInteger(framesPerEvent, "framesPerEvent", 1, this.#context("open", name));
-    if (this.#phase !== "open") {
+    const source = this.#sources.get("open", name);
+    checkInteger(framesPerEvent, "framesPerEvent", 1, this.#sources.context("open", name));
+    if (this.#life.phase !== "open") {
       // One call prepares for all: a second one must not prepare anew what the first is opening.
       this.#joining ??= this.#openAll(options).finally(() => {
         this.#joining = undefined;
@@ -244,35 +239,32 @@ export abstract class Writer implements FrameWriter {
     if (source.sink === undefined && source.ending === undefined) await this.prepare(name);
     if (source.collectionCounter > 0 && source.framesPerEvent !== framesPerEvent) {
       const message = `Source "${name}" was announced with ${source.framesPerEvent} frames an event`;
-      throw new StorageError("CONFLICT", message, this.#context("open", name));
+      throw new StorageError("CONFLICT", message, this.#sources.context("open", name));
     }
     source.framesPerEvent = framesPerEvent;
     return { [source.dataKey]: dataKeyOf(source, publicUri(this.resourceUri(source)), framesPerEvent) };
   }
 
   writeFrame(name: string, frame: NdArray, options?: OperationOptions): Promise<number> {
-    const source = this.#sources.get(name);
-    if (source === undefined) return Promise.reject(this.#notRegistered("write", name));
-    return this.#write(source, source.sink, frame, options?.signal);
+    const source = this.#sources.find(name);
+    return this.#write(name, source, source?.sink, frame, options?.signal);
   }
 
   async complete(name: string): Promise<void> {
     this.#refuseInsideHook("complete", name);
-    if (this.#phase === "opening") await this.#opening?.catch(() => {});
-    const source = this.#sources.get(name);
-    if (source === undefined) return;
-    if (source.sink !== undefined) source.ending = this.#end(source);
-    await source.ending;
+    await this.#life.opened();
+    const source = this.#sources.find(name);
+    if (source?.sink !== undefined) source.ending = this.#end(source);
+    await source?.ending;
+    await this.#life.closed();
   }
 
   async close(): Promise<void> {
     this.#refuseInsideHook("close");
-    if (this.#phase === "opening") await this.#opening?.catch(() => {});
+    await this.#life.opened();
+    if (this.#life.phase !== "closed") return this.#life.close(() => this.#closeStore());
     // Sources that were prepared for a store that never opened are let go: the next one must not wait for them.
-    if (this.#phase === "closed") for (const source of this.#sources.values()) source.sink = undefined;
-    if (this.#phase === "closed") return;
-    this.#closing ??= this.#closeStore();
-    await this.#closing;
+    for (const source of this.#sources) source.sink = undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -280,26 +272,23 @@ export abstract class Writer implements FrameWriter {
   }
 
   getIndicesWritten(name?: string): number {
-    if (name !== undefined) return this.#source("getIndicesWritten", name).eventsWritten;
-    let least = this.#sources.size === 0 ? 0 : Number.POSITIVE_INFINITY;
-    for (const source of this.#sources.values()) least = Math.min(least, source.eventsWritten);
-    return least;
+    if (name !== undefined) return this.#sources.get("getIndicesWritten", name).eventsWritten;
+    return this.#sources.leastEvents;
   }
 
   observeIndicesWritten(options: ObserveOptions = {}): AsyncGenerator<number, void, undefined> {
     const { name } = options;
-    if (name !== undefined) this.#source("observeIndicesWritten", name);
-    const source = name === undefined ? undefined : this.#sources.get(name);
+    const source = name === undefined ? undefined : this.#sources.get("observeIndicesWritten", name);
     return this.#observers.watch(
       () => source?.eventsWritten ?? this.getIndicesWritten(),
-      () => this.#phase !== "closed" || this.preparedSources.length > 0,
+      () => this.#life.phase !== "closed" || this.#sources.prepared.length > 0,
       options,
-      this.#context("observeIndicesWritten", name),
+      this.#sources.context("observeIndicesWritten", name),
     );
   }
 
   collectStreamDocs(name: string, indicesWritten: number): StreamAsset[] {
-    const source = this.#source("collectStreamDocs", name);
+    const source = this.#sources.get("collectStreamDocs", name);
     return announce(source, indicesWritten, () => ({
       uri: publicUri(this.resourceUri(source)),
       parameters: this.resourceParameters(source),
@@ -308,7 +297,7 @@ export abstract class Writer implements FrameWriter {
 
   /** Announces a source from its first frame again, as a new stream. */
   resetCollectionState(name: string): void {
-    this.#source("resetCollectionState", name).resetCollection();
+    this.#sources.get("resetCollectionState", name).resetCollection();
   }
 
   /**
@@ -316,7 +305,7 @@ export abstract class Writer implements FrameWriter {
    * it at its close.
    */
   updateMetadata(metadata: Readonly<Record<string, unknown>>): void {
-    const context = this.#context("updateMetadata");
+    const context = this.#sources.context("updateMetadata");
     if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
       throw new StorageError("INVALID_DATA", "Metadata is an object of names and values", context);
     }
@@ -329,7 +318,7 @@ export abstract class Writer implements FrameWriter {
 
   /** URI of one source's array, for documents. Default: its name below the store. Called once the store was located. */
   protected resourceUri(source: SourceInfo): string {
-    return `${this.#storeUri}/${encodeURIComponent(source.name)}`;
+    return `${this.storeUri}/${encodeURIComponent(source.name)}`;
   }
 
   /** What readers of this MIME type need to know besides the URI. Default: nothing. */
@@ -342,7 +331,7 @@ export abstract class Writer implements FrameWriter {
    * closing reports it. For failures that no later write can make good.
    */
   protected fail(error: unknown): void {
-    this.#queue.fail(toStorageError(error, this.#context("write")));
+    this.#queue.fail(toStorageError(error, this.#sources.context("write")));
   }
 
   /**
@@ -352,7 +341,7 @@ export abstract class Writer implements FrameWriter {
    * @param framesStored - Frames that are really there, from the first on; the rest count as rejected.
    */
   protected lose(name: string, framesStored: number): void {
-    this.#sources.get(name)?.lose(framesStored);
+    this.#sources.find(name)?.lose(framesStored);
   }
 
   #addSource(
@@ -365,7 +354,7 @@ export abstract class Writer implements FrameWriter {
   ): void {
     this.#checkClosed(operation, name);
     const registration = { name, dtype, shape, capacity, extra, mimetype: this.mimetype };
-    this.#sources.set(name, new Source(registration, this.#context(operation, name)));
+    this.#sources.add(operation, registration);
   }
 
   /**
@@ -385,10 +374,10 @@ export abstract class Writer implements FrameWriter {
   }
 
   async #prepareGuarded(prepare: Writer["prepare"], name: string, capacity?: number): Promise<FrameSink> {
-    await this.#settled();
-    const source = this.#source("prepare", name);
-    const context = this.#context("prepare", name);
-    if (this.#phase === "open") {
+    await this.#life.settled();
+    const source = this.#sources.get("prepare", name);
+    const context = this.#sources.context("prepare", name);
+    if (this.#life.phase === "open") {
       if (source.sink !== undefined) {
         throw new StorageError("ALREADY_OPEN", `Source "${name}" takes frames already; close its sink first`, context);
       }
@@ -410,67 +399,46 @@ export abstract class Writer implements FrameWriter {
   }
 
   async #kickoffGuarded(kickoff: Writer["kickoff"], options: OperationOptions = {}): Promise<void> {
-    if (this.#phase === "open") return;
+    if (this.#life.phase === "open") return;
     this.#refuseInsideHook("kickoff");
-    if (this.#phase === "closing") await this.#closing?.catch(() => {});
-    this.#opening ??= this.#openStore(kickoff, options).finally(() => {
-      this.#opening = undefined;
-    });
-    await this.#opening;
+    await this.#life.open(() => this.#openStore(kickoff, options));
   }
 
   async #openStore(kickoff: Writer["kickoff"], options: OperationOptions): Promise<void> {
-    this.#phase = "opening";
     this.#queue.reset();
     this.#metadataAtOpen = this.#metadata;
     try {
-      await runHook(this, () => kickoff(options));
-      if (this.#locating === undefined) throw new Error("kickoff did not call super.kickoff");
-      this.#phase = "open";
+      await kickoff(options);
+      if (!this.#locator.isAsked) throw new Error("kickoff did not call super.kickoff");
     } catch (error) {
-      this.#phase = "closed";
-      throw toStorageError(error, this.#context("kickoff"));
+      throw toStorageError(error, this.#sources.context("kickoff"));
     } finally {
-      this.#locating = undefined;
+      this.#locator.forget();
     }
-  }
-
-  async #findLocation(options: OperationOptions): Promise<string> {
-    let uri = this.#uri;
-    if (uri === undefined && this.#pathProvider !== undefined) {
-      uri = (await this.#pathProvider(undefined, { group: this.name, ...options })).storeUri;
-    }
-    if (uri === undefined) {
-      throw new StorageError(
-        "CONFLICT",
-        `Writer "${this.name}" does not know where to write: call setUri(…) or give it a pathProvider`,
-        this.#context("kickoff"),
-      );
-    }
-    this.#storeUri = storeLocation(uri, this.name, this.extension);
-    return this.#storeUri;
   }
 
   async #openAll(options: OperationOptions): Promise<void> {
-    await this.#settled();
-    if (this.#phase !== "open") {
-      for (const source of this.#sources.values()) if (source.sink === undefined) await this.prepare(source.name);
+    await this.#life.settled();
+    if (this.#life.phase !== "open") {
+      for (const source of this.#sources) if (source.sink === undefined) await this.prepare(source.name);
     }
     await this.kickoff(options);
   }
 
   #write(
+    name: string,
     source: Source | undefined,
     sink: FrameSink | undefined,
     frame: NdArray,
     signal: AbortSignal | undefined,
   ): Promise<number> {
     try {
-      if (source === undefined) throw this.#notRegistered("write", sink?.name ?? "");
-      this.#refuseInsideHook("write", source.name);
-      if (this.#phase !== "open" || sink === undefined || source.sink !== sink) throw this.#notOpen(source);
-      if (signal?.aborted) throw new StorageError("ABORTED", "write was aborted", this.#context("write", source.name));
-      source.check(frame, this.#context("write", source.name));
+      if (source === undefined) throw this.#sources.missing("write", name);
+      this.#refuseInsideHook("write", name);
+      if (this.#life.phase !== "open" || sink === undefined || source.sink !== sink) throw this.#notOpen(source);
+      const context = this.#sources.context("write", name);
+      checkAborted(signal, context);
+      source.check(frame, context);
     } catch (error) {
       if (source !== undefined) source.framesRejected++;
       return Promise.reject(error);
@@ -481,48 +449,31 @@ export abstract class Writer implements FrameWriter {
   async #end(source: Source): Promise<void> {
     source.sink = undefined;
     await source.idle();
-    if (this.#phase === "closing") await this.#closing;
-    if (this.#phase !== "open") return;
-    for (const other of this.#sources.values()) if (other.sink !== undefined || other.pending > 0) return;
-    this.#closing ??= this.#closeStore();
-    await this.#closing;
+    if (this.#life.phase !== "open") return;
+    for (const other of this.#sources) if (other.sink !== undefined || other.pending > 0) return;
+    await this.#life.close(() => this.#closeStore());
   }
 
   async #closeStore(): Promise<void> {
-    this.#phase = "closing";
+    for (const source of this.#sources) source.sink = undefined;
+    for (const source of this.#sources) await source.idle();
     const failures: unknown[] = [];
-    for (const source of this.#sources.values()) source.sink = undefined;
-    for (const source of this.#sources.values()) await source.idle();
     if (this.#queue.failure !== undefined) failures.push(this.#queue.failure);
     try {
       await runHook(this, () => this.finalize());
     } catch (error) {
-      failures.push(toStorageError(error, this.#context("close")));
+      failures.push(toStorageError(error, this.#sources.context("close")));
     }
     this.#metadata = {};
-    this.#phase = "closed";
-    this.#closing = undefined;
-    for (const source of this.#sources.values()) source.ending = undefined;
-    this.#observers.end();
+    for (const source of this.#sources) source.ending = undefined;
     throwFailures(failures, `Closing writer "${this.name}" failed`);
   }
 
-  /** Waits for an opening or closing under way; its failure is reported to whoever asked for it. */
-  async #settled(): Promise<void> {
-    if (this.#phase === "opening" && !isInsideHook(this)) await this.#opening?.catch(() => {});
-    if (this.#phase === "closing" && !isInsideHook(this)) await this.#closing?.catch(() => {});
-  }
-
-  #source(operation: string, name: string): Source {
-    const source = this.#sources.get(name);
-    if (source === undefined) throw this.#notRegistered(operation, name);
-    return source;
-  }
-
   #checkClosed(operation: string, identifier?: string): void {
-    if (this.#phase === "closed") return;
-    const message = `Writer "${this.name}" is ${this.#phase}; ${operation} is for a closed one`;
-    throw new StorageError("ALREADY_OPEN", message, this.#context(operation, identifier));
+    const { phase } = this.#life;
+    if (phase === "closed") return;
+    const message = `Writer "${this.name}" is ${phase}; ${operation} is for a closed one`;
+    throw new StorageError("ALREADY_OPEN", message, this.#sources.context(operation, identifier));
   }
 
   #refuseInsideHook(operation: string, identifier?: string): void {
@@ -530,23 +481,13 @@ export abstract class Writer implements FrameWriter {
     throw new StorageError(
       "CONFLICT",
       `${operation} on writer "${this.name}" from inside one of its own hooks: it would wait for itself`,
-      this.#context(operation, identifier),
+      this.#sources.context(operation, identifier),
     );
-  }
-
-  #notRegistered(operation: string, name: string): StorageError {
-    const known = [...this.#sources.keys()].join(", ") || "none";
-    const message = `Writer "${this.name}" has no source ${JSON.stringify(name)}. Registered: ${known}`;
-    return new StorageError("NOT_FOUND", message, this.#context(operation, name));
   }
 
   #notOpen(source: Source): StorageError {
     const why = source.sink === undefined ? "is not prepared, or has ended" : "was prepared anew, or is not open yet";
     const message = `Source "${source.name}" of writer "${this.name}" takes no frames: it ${why}`;
-    return new StorageError("NOT_OPEN", message, this.#context("write", source.name));
-  }
-
-  #context(operation: string, identifier?: string): ErrorContext {
-    return { backend: this.name, operation, identifier };
+    return new StorageError("NOT_OPEN", message, this.#sources.context("write", source.name));
   }
 }
