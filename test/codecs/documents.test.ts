@@ -146,6 +146,8 @@ describe("csv", () => {
   it("writes RFC 4180: CRLF, and quotes where they are needed", async () => {
     const text = new TextDecoder().decode(await encode(csvCodec, [{ "a b": 'say "hi", 2', n: -0 }]));
     expect(text).toBe('a b,n\r\n"say ""hi"", 2",-0\r\n');
+    // An empty line would be no row to other readers.
+    expect(new TextDecoder().decode(await encode(csvCodec, [{ a: "" }]))).toBe('a\r\n""\r\n');
   });
 
   it.each(["\n", "\r\n", "\r"])("reads lines that end in %j, and skips a byte order mark", async (end) => {

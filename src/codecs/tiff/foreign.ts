@@ -76,7 +76,7 @@ function choosePages(directories: readonly TiffDirectory[], page: number | undef
   return full.length > 0 ? full : all;
 }
 
-/** Refuses what cannot be read, by name, and pixels beyond the end of the file, which geotiff would read as zeros. */
+/** Refuses what cannot be read, by name, and pixels beyond the end, which geotiff makes up under Zstandard and LZW. */
 function checkReadable(
   directory: TiffDirectory,
   isLittleEndian: boolean,
