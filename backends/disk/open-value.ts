@@ -6,7 +6,8 @@ import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { translateErrno } from "./errno.ts";
-import { etagOf, preconditionFailed } from "./temp-file.ts";
+import { isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
+import { etagOf } from "./temp-file.ts";
 
 /** Bytes that one system call gets at most, so that an abort is seen between two of them. */
 const MAX_CALL = 64 << 20;
@@ -42,14 +43,8 @@ export class OpenValue {
     try {
       checkAborted(options.signal, context);
       const stat = await handle.stat({ bigint: true });
-      if (stat.isDirectory()) {
-        const message = `"${context.identifier}" in "${context.backend}" is a directory`;
-        throw new StorageError("IS_A_DIRECTORY", message, context);
-      }
-      if (!stat.isFile()) {
-        const message = `"${context.identifier}" in "${context.backend}" is a device, a pipe or a socket, not a file`;
-        throw new StorageError("UNSUPPORTED", message, context);
-      }
+      if (stat.isDirectory()) throw isDirectoryError(context);
+      if (!stat.isFile()) throw notAFile(context);
       if (options.ifMatch !== undefined && etagOf(stat) !== options.ifMatch) throw preconditionFailed(context);
       return new OpenValue(handle, stat, context);
     } catch (error) {

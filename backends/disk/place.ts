@@ -3,7 +3,7 @@ import { type BigIntStats, constants } from "node:fs";
 import { lstat, mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StorageError } from "../../src/core/errors.ts";
-import { isInside, normalizeKey } from "../../src/core/key.ts";
+import { isInside, normalizeKey, parentKey } from "../../src/core/key.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { isTempName, TEMP_PREFIX } from "./temp-name.ts";
 
@@ -100,6 +100,14 @@ export class Place {
     if (location !== undefined) return location;
     const path = join(await this.realRoot(), key);
     return { directory: dirname(path), path };
+  }
+
+  /** As {@link Place.locate}; makes the directories above that are missing. */
+  async locateNew(key: string, isDurable: boolean): Promise<Location> {
+    const location = await unlessErrno(this.locate(key), "ENOENT");
+    if (location !== undefined && (await unlessErrno(lstat(location.directory), "ENOENT"))) return location;
+    await this.makeDirectories(parentKey(key), isDurable);
+    return this.locate(key);
   }
 
   /** What a link leads to; `undefined` if that is nothing, or outside the walls. */

@@ -1,6 +1,5 @@
 /** A byte store in a folder of a disk. */
-import type { BigIntStats } from "node:fs";
-import { type FileHandle, lstat, readlink, stat, unlink } from "node:fs/promises";
+import { lstat, readlink, stat, unlink } from "node:fs/promises";
 import { crc32cHex } from "../../src/codecs/crc32c.ts";
 import { mapBatch } from "../../src/core/batch.ts";
 import { checkRange } from "../../src/core/byte-range.ts";
@@ -22,24 +21,27 @@ import type {
 } from "../../src/core/byte-store.ts";
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
-import { type ErrorContext, runAll, StorageError } from "../../src/core/errors.ts";
-import { encodeKey, isInside, parentKey } from "../../src/core/key.ts";
-import { crcOf, DiskByteWriter } from "./byte-writer.ts";
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { encodeKey, isInside } from "../../src/core/key.ts";
+import { crcOf } from "./byte-writer.ts";
 import { describeKey, listDisk } from "./directory.ts";
 import {
   linkText,
   moveEntry,
   removeDirectoryAt,
+  removeEntry,
   renameDirectoryAt,
   symlinkAt,
   syncDirectories,
-} from "./directory-operations.ts";
+} from "./entries.ts";
 import { errnoOf, translateErrno, unlessErrno } from "./errno.ts";
 import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } from "./leftovers.ts";
 import { OpenValue } from "./open-value.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, Place } from "./place.ts";
-import { type Durability, etagOf, TempFile, transferConditions, type WriteSettings } from "./temp-file.ts";
+import { found, isDirectoryError, notADirectory } from "./store-errors.ts";
+import { type Durability, transferConditions } from "./temp-file.ts";
+import { ValueWrites } from "./value-writes.ts";
 
 const capabilities: StoreCapabilities = {
   write: true,
@@ -78,16 +80,14 @@ export class DiskStore implements DirectoryStore {
   /** How far a write is safe when it is done. */
   readonly durability: Durability;
   readonly #place: Place;
-  readonly #settings: WriteSettings;
-  readonly #writers = new Set<DiskByteWriter>();
-  #lastStampNs = 0n;
+  readonly #writes: ValueWrites;
   #isOpen = true;
 
   constructor(options: DiskStoreOptions = {}) {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
     this.#place = new Place(options.root);
-    this.#settings = { place: this.#place, durability: this.durability };
+    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability });
   }
 
   /** Absolute path of the root. */
@@ -131,8 +131,8 @@ export class DiskStore implements DirectoryStore {
   }
 
   write(key: string, bytes: ByteSource, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#perform("write", key, options, async (normal, context) => {
-      return this.#writeTemp(normal, options, context, async (file) => {
+    return this.#perform("write", key, options, (normal, context) => {
+      return this.#writes.write(normal, options, context, async (file) => {
         await file.write(bytes, 0, options.signal, context);
         if (options.checksum === undefined) return {};
         return { checksum: { algorithm: "crc32c", value: crc32cHex(crcOf(bytes)) } };
@@ -141,19 +141,8 @@ export class DiskStore implements DirectoryStore {
   }
 
   openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
-    return this.#perform("openWriter", key, options, async (normal, context) => {
-      this.#refuseRoot(normal, context);
-      const file = await TempFile.open(this.#settings, normal, options, context);
-      const writer: DiskByteWriter = new DiskByteWriter(file, {
-        publish: (from, conditions) => this.#publish(from, conditions, context),
-        released: () => this.#writers.delete(writer),
-        options,
-        context,
-      });
-      this.#writers.add(writer);
-      // The store may have been closed meanwhile, and would not have seen this writer.
-      if (!this.#isOpen) await writer.abort();
-      return writer;
+    return this.#perform("openWriter", key, options, (normal, context) => {
+      return this.#writes.openWriter(normal, options, context);
     });
   }
 
@@ -174,7 +163,7 @@ export class DiskStore implements DirectoryStore {
 
   delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, async (normal, context) => {
-      const location = await this.#unlink(normal, context);
+      const location = await this.#remove(normal, context);
       if (location !== undefined) await this.#sync(location);
     });
   }
@@ -187,7 +176,7 @@ export class DiskStore implements DirectoryStore {
       keys,
       (key) =>
         this.#perform("deleteMany", key, options, async (normal, context) => {
-          const location = await this.#unlink(normal, context);
+          const location = await this.#remove(normal, context);
           if (location !== undefined) removed.push(location);
           return { key };
         }),
@@ -204,9 +193,9 @@ export class DiskStore implements DirectoryStore {
     return this.#perform("copy", from, options, async (source, context) => {
       const target = this.#place.key(to);
       const path = await found(this.#place.realPath(source), context);
-      if ((await stat(path)).isDirectory()) throw this.#isDirectory(source, context);
+      if ((await stat(path)).isDirectory()) throw isDirectoryError(context);
       const targetContext = { ...context, identifier: to };
-      return this.#writeTemp(target, transferConditions(options), targetContext, async () => ({}), path);
+      return this.#writes.write(target, transferConditions(options), targetContext, async () => ({}), path);
     });
   }
 
@@ -215,7 +204,7 @@ export class DiskStore implements DirectoryStore {
       const target = this.#place.key(to);
       const start = await found(this.#place.locate(source), context);
       const moved = await found(lstat(start.path), context);
-      if (moved.isDirectory()) throw this.#isDirectory(source, context);
+      if (moved.isDirectory()) throw isDirectoryError(context);
       const targetContext = { ...context, identifier: to };
       const end = await this.#locateNew(target, targetContext);
       checkAborted(options.signal, context);
@@ -237,17 +226,16 @@ export class DiskStore implements DirectoryStore {
         await this.#place.makeDirectories(normal, this.durability === "full");
       } catch (error) {
         if (errnoOf(error) !== "EEXIST") throw error;
-        const message = `"${normal}" in "${this.name}" is a file`;
-        throw new StorageError("NOT_A_DIRECTORY", message, { ...context, cause: error });
+        throw notADirectory(context, error);
       }
     });
   }
 
   removeDirectory(key: string, options: OperationOptions & { readonly recursive?: boolean } = {}): Promise<void> {
     return this.#perform("removeDirectory", key, options, async (normal, context) => {
-      this.#refuseRoot(normal, context);
+      if (normal === "") throw isDirectoryError(context);
       const location = await this.#place.locate(normal);
-      await removeDirectoryAt(location, options.recursive ?? false);
+      await removeDirectoryAt(location, options.recursive ?? false, context);
       await this.#sync(location);
     });
   }
@@ -324,8 +312,7 @@ export class DiskStore implements DirectoryStore {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    const aborts = [...this.#writers].map((writer) => () => writer.abort());
-    await runAll(aborts, `Store "${this.name}" could not discard everything that was being written`);
+    await this.#writes.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -370,99 +357,18 @@ export class DiskStore implements DirectoryStore {
     return found(open(), context);
   }
 
-  /** Writes one value by way of a temporary file, of which nothing stays if any step fails. */
-  async #writeTemp(
-    key: string,
-    options: WriteOptions,
-    context: ErrorContext,
-    fill: (file: TempFile) => Promise<Pick<WriteResult, "checksum">>,
-    source?: string,
-  ): Promise<WriteResult> {
-    this.#refuseRoot(key, context);
-    const file = await TempFile.open(this.#settings, key, options, context, source);
-    try {
-      const extra = await fill(file);
-      checkAborted(options.signal, context);
-      return { ...(await this.#publish(file, options, context)), ...extra };
-    } catch (error) {
-      await file.discard();
-      throw error;
-    }
-  }
-
-  async #publish(file: TempFile, options: WriteOptions, context: ErrorContext): Promise<WriteResult> {
-    const published = await file.publish(options, (handle, before) => this.#stamp(handle, before), context);
-    return { byteLength: Number(published.size), etag: etagOf(published) };
-  }
-
-  /**
-   * Gives a file a time of its own. The clock of a file system may tick only every few milliseconds, and the number of
-   * a replaced file is soon given to another: without this, the third value within a tick could have the etag of the
-   * first.
-   */
-  async #stamp(handle: FileHandle, before: BigIntStats): Promise<BigIntStats> {
-    const last = this.#lastStampNs;
-    const isTick = before.mtimeNs <= last && last - before.mtimeNs < 1_000_000_000n;
-    if (!isTick) {
-      this.#lastStampNs = before.mtimeNs;
-      return before;
-    }
-    // Times pass through a double here, which holds about a quarter of a microsecond.
-    this.#lastStampNs = last + 3_000n;
-    const seconds = Number(this.#lastStampNs / 1000n) / 1e6;
-    await handle.utimes(seconds, seconds);
-    return handle.stat({ bigint: true });
-  }
-
   /** Where a new entry goes; the directories above it are made. */
-  async #locateNew(key: string, context: ErrorContext): Promise<Location> {
-    this.#refuseRoot(key, context);
-    const location = await unlessErrno(this.#place.locate(key), "ENOENT");
-    if (location !== undefined && (await unlessErrno(lstat(location.directory), "ENOENT"))) return location;
-    await this.#place.makeDirectories(parentKey(key), this.durability === "full");
-    return this.#place.locate(key);
+  #locateNew(key: string, context: ErrorContext): Promise<Location> {
+    if (key === "") throw isDirectoryError(context);
+    return this.#place.locateNew(key, this.durability === "full");
   }
 
-  /** Removes a value or a link; `undefined` if nothing was there. */
-  async #unlink(key: string, context: ErrorContext): Promise<Location | undefined> {
+  async #remove(key: string, context: ErrorContext): Promise<Location | undefined> {
     const location = await unlessErrno(this.#place.locate(key), "ENOENT", "ENOTDIR");
-    if (location === undefined) return undefined;
-    const removal = withPathLock(location.path, async () => {
-      try {
-        await unlink(location.path);
-        return location;
-      } catch (error) {
-        // Linux says EISDIR, others EPERM, which may also be what it seems.
-        if (errnoOf(error) === "EPERM" && (await lstat(location.path)).isDirectory()) {
-          throw this.#isDirectory(key, context);
-        }
-        throw error;
-      }
-    });
-    return unlessErrno(removal, "ENOENT", "ENOTDIR");
+    return location && (await removeEntry(location, context)) ? location : undefined;
   }
 
   async #sync(...locations: readonly Location[]): Promise<void> {
     if (this.durability === "full") await syncDirectories(...locations);
-  }
-
-  #refuseRoot(key: string, context: ErrorContext): void {
-    if (key === "") throw this.#isDirectory("", context);
-  }
-
-  #isDirectory(key: string, context: ErrorContext): StorageError {
-    const what = key === "" ? `The root of "${this.name}"` : `"${key}" in "${this.name}"`;
-    return new StorageError("IS_A_DIRECTORY", `${what} is a directory`, context);
-  }
-}
-
-/** What some work on a key that must exist answers. Below a file there is nothing: that too is `NOT_FOUND`. */
-async function found<T>(work: Promise<T>, context: ErrorContext): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
-    const message = `No "${context.identifier}" in "${context.backend}"`;
-    throw new StorageError("NOT_FOUND", message, { ...context, cause: error });
   }
 }

@@ -9,6 +9,7 @@ import { parentKey } from "../../src/core/key.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Place, removeMade, syncDirectory, type WriteTarget } from "./place.ts";
+import { alreadyExists, isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
 import { tempName } from "./temp-name.ts";
 
 /**
@@ -203,28 +204,10 @@ export function checkConditions(options: WriteOptions, context: ErrorContext): v
   throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
 }
 
-/** The error of a condition that does not hold. */
-export function preconditionFailed(context: ErrorContext): StorageError {
-  const message = `"${context.identifier}" in "${context.backend}" is not the version asked for`;
-  return new StorageError("PRECONDITION_FAILED", message, context);
-}
-
-/** The error of a target that is taken. */
-export function alreadyExists(context: ErrorContext, cause?: unknown): StorageError {
-  const message = `"${context.identifier}" exists in "${context.backend}"`;
-  return new StorageError("ALREADY_EXISTS", message, cause === undefined ? context : { ...context, cause });
-}
-
 /** Fails early where the write could not succeed; the step that counts checks again. */
 function checkTarget(target: WriteTarget, options: WriteOptions, context: ErrorContext): void {
-  if (target.stat?.isDirectory()) {
-    const message = `"${context.identifier}" in "${context.backend}" is a directory`;
-    throw new StorageError("IS_A_DIRECTORY", message, context);
-  }
-  if (target.stat !== undefined && !target.stat.isFile()) {
-    const message = `"${context.identifier}" in "${context.backend}" is a device, a pipe or a socket, not a file`;
-    throw new StorageError("UNSUPPORTED", message, context);
-  }
+  if (target.stat?.isDirectory()) throw isDirectoryError(context);
+  if (target.stat !== undefined && !target.stat.isFile()) throw notAFile(context);
   if (options.ifAbsent && target.stat !== undefined) throw alreadyExists(context);
   if (options.ifMatch === undefined) return;
   if (target.stat === undefined || etagOf(target.stat) !== options.ifMatch) throw preconditionFailed(context);

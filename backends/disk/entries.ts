@@ -1,19 +1,24 @@
-/** Operations on directories and links, on locations that are inside the walls already. */
+/** Removing, moving and linking, at locations that are inside the walls already. */
 import { lstat, readdir, rename, rm, rmdir, symlink, unlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { TransferOptions } from "../../src/core/byte-store.ts";
-import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import type { ErrorContext } from "../../src/core/errors.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, syncDirectory } from "./place.ts";
-import { alreadyExists, moveExclusively } from "./temp-file.ts";
+import { alreadyExists, isDirectoryError, notADirectory } from "./store-errors.ts";
+import { moveExclusively } from "./temp-file.ts";
 import { isOnThisMachine, isOwnerDead, isTempName, tempName, tempOwner } from "./temp-name.ts";
 
 /** Removes a directory: an empty one, or with all it holds. Links in it are removed, not followed. */
-export async function removeDirectoryAt({ path }: Location, isRecursive: boolean): Promise<void> {
+export async function removeDirectoryAt(
+  { path }: Location,
+  isRecursive: boolean,
+  context: ErrorContext,
+): Promise<void> {
   if (isRecursive) {
     // `rm` takes files too; `lstat` first, so that neither a file nor a link goes by this way.
-    if (!(await lstat(path)).isDirectory()) throw notDirectory();
+    if (!(await lstat(path)).isDirectory()) throw notADirectory(context);
     await rm(path, { recursive: true });
     return;
   }
@@ -27,12 +32,28 @@ export async function removeDirectoryAt({ path }: Location, isRecursive: boolean
 
 /** Moves a directory to a place where nothing is. */
 export async function renameDirectoryAt(from: Location, to: Location, context: ErrorContext): Promise<void> {
-  if (!(await lstat(from.path)).isDirectory()) throw notDirectory();
+  if (!(await lstat(from.path)).isDirectory()) throw notADirectory(context);
   await withPathLock(to.path, async () => {
     // The system would put a directory in the place of an empty one, or of none.
     if ((await unlessErrno(lstat(to.path), "ENOENT")) !== undefined) throw alreadyExists(context);
     await rename(from.path, to.path);
   });
+}
+
+/** Removes a value or a link. False if nothing was there. */
+export async function removeEntry({ path }: Location, context: ErrorContext): Promise<boolean> {
+  const removal = withPathLock(path, async () => {
+    try {
+      await unlink(path);
+      return true;
+    } catch (error) {
+      // Linux says EISDIR, others EPERM, which may also be what it seems.
+      const isRefused = ["EISDIR", "EPERM"].includes(errnoOf(error) ?? "");
+      if (isRefused && (await lstat(path)).isDirectory()) throw isDirectoryError(context);
+      throw error;
+    }
+  });
+  return (await unlessErrno(removal, "ENOENT", "ENOTDIR")) ?? false;
 }
 
 /** Moves a value or a link. Nothing else changes the target's path in this process meanwhile. */
@@ -44,9 +65,7 @@ export async function moveEntry(
 ): Promise<void> {
   const moved = await lstat(from.path);
   const there = await unlessErrno(lstat(to.path), "ENOENT");
-  if (there?.isDirectory()) {
-    throw new StorageError("IS_A_DIRECTORY", `"${context.identifier}" in "${context.backend}" is a directory`, context);
-  }
+  if (there?.isDirectory()) throw isDirectoryError(context);
   if (options.ifExists !== "replace") {
     if (there !== undefined) throw alreadyExists(context);
     // A hard link to a link would, on some systems, be one to what it leads to.
@@ -107,8 +126,4 @@ async function removeDeadFiles(directory: string): Promise<boolean> {
   if (!names.every(isDead)) return false;
   for (const name of names) await unlessErrno(unlink(join(directory, name)), "ENOENT");
   return true;
-}
-
-function notDirectory(): StorageError {
-  return new StorageError("NOT_A_DIRECTORY", "A file or a link is no directory");
 }

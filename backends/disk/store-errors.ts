@@ -1,0 +1,45 @@
+/** Errors that several operations of the disk store have in common. */
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { errnoOf } from "./errno.ts";
+
+/** The error of a condition that does not hold. */
+export function preconditionFailed(context: ErrorContext): StorageError {
+  const message = `"${context.identifier}" in "${context.backend}" is not the version asked for`;
+  return new StorageError("PRECONDITION_FAILED", message, context);
+}
+
+/** The error of a target that is taken. */
+export function alreadyExists(context: ErrorContext, cause?: unknown): StorageError {
+  const message = `"${context.identifier}" exists in "${context.backend}"`;
+  return new StorageError("ALREADY_EXISTS", message, cause === undefined ? context : { ...context, cause });
+}
+
+/** The error of a directory where a value was needed. */
+export function isDirectoryError(context: ErrorContext): StorageError {
+  const isRoot = context.identifier === "" || context.identifier === "/";
+  const what = isRoot ? `The root of "${context.backend}"` : `"${context.identifier}" in "${context.backend}"`;
+  return new StorageError("IS_A_DIRECTORY", `${what} is a directory`, context);
+}
+
+/** The error of something that is neither a file nor a directory. */
+export function notAFile(context: ErrorContext): StorageError {
+  const message = `"${context.identifier}" in "${context.backend}" is a device, a pipe or a socket, not a file`;
+  return new StorageError("UNSUPPORTED", message, context);
+}
+
+/** The error of a value or a link where a directory was needed. */
+export function notADirectory(context: ErrorContext, cause?: unknown): StorageError {
+  const message = `"${context.identifier}" in "${context.backend}" is no directory`;
+  return new StorageError("NOT_A_DIRECTORY", message, cause === undefined ? context : { ...context, cause });
+}
+
+/** What some work on a key that must exist answers. Below a file there is nothing: that too is `NOT_FOUND`. */
+export async function found<T>(work: Promise<T>, context: ErrorContext): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
+    const message = `No "${context.identifier}" in "${context.backend}"`;
+    throw new StorageError("NOT_FOUND", message, { ...context, cause: error });
+  }
+}

@@ -1,0 +1,99 @@
+/** All writes of one disk store: whole values, and values that come in pieces. */
+import type { BigIntStats } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import type { ByteWriter, WriteOptions, WriteResult } from "../../src/core/byte-store.ts";
+import { checkAborted } from "../../src/core/checks.ts";
+import { type ErrorContext, runAll } from "../../src/core/errors.ts";
+import { DiskByteWriter } from "./byte-writer.ts";
+import { isDirectoryError } from "./store-errors.ts";
+import { etagOf, TempFile, type WriteSettings } from "./temp-file.ts";
+
+/** Two files within this time may have got the same modification time from the clock; further back, it was set back. */
+const CLOCK_JUMP_NS = 1_000_000_000n;
+
+/** Writes by way of temporary files, each with a modification time of its own, and knows those under way. */
+export class ValueWrites {
+  readonly #settings: WriteSettings;
+  readonly #writers = new Set<DiskByteWriter>();
+  #lastStampNs = 0n;
+  #isOpen = true;
+
+  constructor(settings: WriteSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * Writes one value, of which nothing stays if any step fails.
+   *
+   * @param fill - Writes into the temporary file.
+   * @param source - Real path of a file to begin with a copy of.
+   */
+  async write(
+    key: string,
+    options: WriteOptions,
+    context: ErrorContext,
+    fill: (file: TempFile) => Promise<Pick<WriteResult, "checksum">>,
+    source?: string,
+  ): Promise<WriteResult> {
+    const file = await this.#open(key, options, context, source);
+    try {
+      const extra = await fill(file);
+      checkAborted(options.signal, context);
+      return { ...(await this.#publish(file, options, context)), ...extra };
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  /** Opens a writer for a value that comes in pieces. */
+  async openWriter(key: string, options: WriteOptions, context: ErrorContext): Promise<ByteWriter> {
+    const file = await this.#open(key, options, context);
+    const writer: DiskByteWriter = new DiskByteWriter(file, {
+      publish: (from, conditions) => this.#publish(from, conditions, context),
+      released: () => this.#writers.delete(writer),
+      options,
+      context,
+    });
+    this.#writers.add(writer);
+    // The store may have been closed meanwhile, and would not have seen this writer.
+    if (!this.#isOpen) await writer.abort();
+    return writer;
+  }
+
+  /** Discards what is being written piece by piece and not closed. */
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    const aborts = [...this.#writers].map((writer) => () => writer.abort());
+    await runAll(aborts, "Not everything that was being written could be discarded");
+  }
+
+  async #open(key: string, options: WriteOptions, context: ErrorContext, source?: string): Promise<TempFile> {
+    // Beside the root would be outside of it.
+    if (key === "") throw isDirectoryError(context);
+    return TempFile.open(this.#settings, key, options, context, source);
+  }
+
+  async #publish(file: TempFile, options: WriteOptions, context: ErrorContext): Promise<WriteResult> {
+    const published = await file.publish(options, (handle, before) => this.#stamp(handle, before), context);
+    return { byteLength: Number(published.size), etag: etagOf(published) };
+  }
+
+  /**
+   * Gives a file a time of its own. The clock of a file system may tick only every few milliseconds, and the number of
+   * a replaced file is soon given to another: without this, the third value within a tick could have the etag of the
+   * first.
+   */
+  async #stamp(handle: FileHandle, before: BigIntStats): Promise<BigIntStats> {
+    const last = this.#lastStampNs;
+    if (before.mtimeNs > last || last - before.mtimeNs > CLOCK_JUMP_NS) {
+      this.#lastStampNs = before.mtimeNs;
+      return before;
+    }
+    // Times pass through a double here, which holds about a quarter of a microsecond.
+    this.#lastStampNs = last + 3_000n;
+    const seconds = Number(this.#lastStampNs / 1000n) / 1e6;
+    await handle.utimes(seconds, seconds);
+    return handle.stat({ bigint: true });
+  }
+}
