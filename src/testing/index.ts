@@ -3,9 +3,22 @@
  *
  * @module
  */
+
+export { ConformanceError, check, checkEqual, checkRejects } from "./assertions.ts";
 export { backendConformance } from "./backend-kit.ts";
 export type { BackendMutant } from "./backend-mutant.ts";
 export { backendMutants } from "./backend-mutants.ts";
 export type { BackendSetup, BackendSubject, ValueSideDoor } from "./backend-subject.ts";
+export {
+  type ByteStoreSetup,
+  type ByteStoreSubject,
+  byteStoreConformance,
+  byteStoreGroups,
+  type SideDoor,
+} from "./byte-store-kit.ts";
+export { type CollectedResult, CollectingRunner, type CollectOptions } from "./collecting-runner.ts";
 export { FakeStorage, type RecordedCall } from "./fake-storage.ts";
+export { declareKit, type KitCheck, type KitGroup, type KitSetup, type Runner } from "./kit.ts";
+export { moreByteStoreMutants } from "./more-mutants.ts";
+export { byteStoreMutants, type Mutant, override, overrideWriter } from "./mutants.ts";
 export { type WriterKitOptions, type WriterSubject, writerConformance } from "./writer-kit.ts";
