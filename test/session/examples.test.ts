@@ -1,0 +1,153 @@
+/** The examples are run as their readers run them: against the built package, in processes of their own. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+import { arrayFromBytes, arraysEqual } from "../../src/index.ts";
+import { openSession, SimulatedCamera } from "../../src/session/index.ts";
+import { requireBuild } from "../support/built.ts";
+import { realData } from "../support/real-data.ts";
+import { temporaryFolder } from "./support.ts";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+const examples = join(repository, "examples");
+
+function run(command: string, args: readonly string[], cwd: string): string {
+  const { stdout, stderr, status } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  expect(status, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`).toBe(0);
+  return stdout;
+}
+
+/** Runs one example in an empty folder. */
+async function execute(name: string): Promise<string> {
+  requireBuild();
+  const source = readFileSync(join(examples, name), "utf8");
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
+  });
+  // `await using` of the example is newer than Node 20; the compiler has rewritten it.
+  const folder = mkdtempSync(join(repository, "dist/example-"));
+  try {
+    writeFileSync(join(folder, "example.mjs"), outputText);
+    return run(process.execPath, [join(folder, "example.mjs")], await temporaryFolder());
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("The examples", () => {
+  const scripts = readdirSync(examples).filter((name) => name.endsWith(".ts"));
+  const expected: Record<string, string> = {
+    "01-save-and-load.ts": "A01.tif: uint16 [2,3] 0,100,200,300,400,500\n",
+    "02-custom-writer.ts": "means: 10 20 30\nframes: 3\n",
+    "03-session-from-code.ts":
+      "10 frames, success\nstart → descriptor → event → stream_resource → stream_datum → stop\n",
+    "04-test-a-device.ts": "updateSource → prepare → kickoff → write → closeSink\n",
+  };
+
+  it("are all here", () => {
+    expect(scripts.sort()).toEqual(Object.keys(expected));
+  });
+
+  it.each(scripts)("%s has at most forty lines and prints what it should", async (name) => {
+    expect(readFileSync(join(examples, name), "utf8").trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+    expect(await execute(name)).toBe(expected[name]);
+  });
+
+  it("session.yaml records forty frames and the stage", async () => {
+    const basePath = await temporaryFolder();
+    const text = readFileSync(join(examples, "session.yaml"), "utf8");
+    writeFileSync(join(basePath, "session.yaml"), text.replace("../data", "data"));
+    await using session = await openSession(join(basePath, "session.yaml"));
+    expect(await session.run()).toMatchObject({ events: 40, devices: { camera: { frames: 40, rejected: 0 } } });
+    expect(readdirSync(join(basePath, "data", "demo"))).toHaveLength(1);
+  });
+
+  it.skipIf(realData("timelapse") === undefined)("replay.yaml plays real images", async () => {
+    const basePath = await temporaryFolder();
+    const text = readFileSync(join(examples, "replay.yaml"), "utf8");
+    const data = join(realData("timelapse") as string, "..");
+    writeFileSync(join(basePath, "replay.yaml"), text.replace("../../shared/data", data).replace("../data", "data"));
+    await using session = await openSession(join(basePath, "replay.yaml"));
+    expect(await session.run()).toMatchObject({ events: 10, devices: { camera: { frames: 10 } } });
+  });
+});
+
+describe("The third party's backend", () => {
+  const source = join(examples, "third-party-backend");
+
+  /** A folder in which the packed package and this one are installed. */
+  async function installed(): Promise<string> {
+    requireBuild();
+    const folder = await temporaryFolder();
+    const target = join(folder, "node_modules", "sluice-drawer-backend");
+    mkdirSync(target, { recursive: true });
+    const [{ filename }] = JSON.parse(
+      run("npm", ["pack", "--json", "--silent", "--pack-destination", folder], source).replace(/^[^[]*/, ""),
+    ) as [{ filename: string }];
+    run("tar", ["xzf", join(folder, filename), "--strip-components=1", "-C", target], folder);
+    symlinkSync(repository, join(folder, "node_modules", "sluice"));
+    return folder;
+  }
+
+  it("has at most sixty lines of code", () => {
+    const lines = readFileSync(join(source, "index.js"), "utf8").split("\n");
+    expect(lines.filter((line) => !/^\s*(\/\/|\/\*|\*|$)/.test(line)).length).toBeLessThanOrEqual(60);
+  });
+
+  it("is packed, installed, named in a session file, and writes its frames", async () => {
+    const folder = await installed();
+    writeFileSync(
+      join(folder, "session.yaml"),
+      [
+        "session: drawer",
+        "metadata: {operator: them}",
+        "plugins: [sluice-drawer-backend]",
+        "backends: {scratch: {use: drawer}}",
+        "storage: {basePath: data, writers: {default: {use: drawer}}}",
+        "devices: {camera: {use: simulated-camera, shape: [6, 8], seed: 5}}",
+        "plan: {use: count, num: 3}",
+      ].join("\n"),
+    );
+    const script = [
+      'import { ndArray } from "sluice";',
+      'import { openSession } from "sluice/session";',
+      'await using session = await openSession("session.yaml");',
+      'await session.files.save(ndArray(Uint8Array.of(1, 2)), "a.npy", "scratch");',
+      'const loaded = await session.files.load("a.npy", "scratch");',
+      "console.log(JSON.stringify({ summary: await session.run(), loaded: [...loaded.data] }));",
+    ].join("\n");
+    const { outputText } = ts.transpileModule(script, {
+      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+    });
+    writeFileSync(join(folder, "run.mjs"), outputText);
+    const { summary, loaded } = JSON.parse(run(process.execPath, ["run.mjs"], folder)) as {
+      summary: { folder: string; stores: { default: string } };
+      loaded: number[];
+    };
+    expect(loaded).toEqual([1, 2]);
+    const store = fileURLToPath(summary.stores.default);
+    expect(store).toBe(join(summary.folder, "default.raw"));
+    const camera = new SimulatedCamera("camera", { shape: [6, 8], seed: 5 });
+    for (let i = 0; i < 3; i++) {
+      const bytes = new Uint8Array(readFileSync(join(store, `camera-${i}.bin`)));
+      expect(arraysEqual(arrayFromBytes(bytes, "uint16", [6, 8]), camera.preview(i))).toBe(true);
+    }
+    const described = JSON.parse(readFileSync(join(store, "store.json"), "utf8")) as { metadata: object };
+    expect(described.metadata).toMatchObject({ operator: "them", camera: { data: { "camera-seed": 5 } } });
+  });
+
+  it("passes the conformance kits, run by its own tests where it is installed", async () => {
+    const folder = await installed();
+    const output = run(process.execPath, ["--test"], join(folder, "node_modules", "sluice-drawer-backend"));
+    expect(output).toMatch(/^# pass [1-9]\d+$/m);
+    expect(output).toMatch(/^# fail 0$/m);
+  });
+
+  it("is asked for by name when it is not installed", async () => {
+    const plugin = openSession({ session: "s", plugins: ["sluice-drawer-backend"] }, { baseDirectory: "/" });
+    await expect(plugin).rejects.toThrow(/plugins\[0\]: .*npm install sluice-drawer-backend/s);
+  });
+});
