@@ -9,7 +9,7 @@ import { type ChunkKey, type ChunkSource, chunkKeys, PlainChunks, ShardedChunks 
 import { CodecChain } from "./codec-chain.ts";
 import { type ArrayMetadata, fillValueBytes, isShape, type NamedConfiguration, parseMetadata } from "./metadata.ts";
 import type { ZarrArray } from "./reader-types.ts";
-import { chunksOf, copyChunk, fillWith, isWholeChunk, keepAxes, resolveSelection } from "./region.ts";
+import { chunksOf, copyChunk, isWholeChunk, keepAxes, resolveSelection } from "./region.ts";
 
 /** Chunks that one `read` fetches and decodes at the same time. */
 const CONCURRENCY = 8;
@@ -28,8 +28,8 @@ export class NativeZarrArray implements ZarrArray {
   readonly dtype: DType;
   readonly #store: ByteStore;
   readonly #layout: Layout;
-  /** One element. */
-  readonly #fill: NdArray;
+  /** A chunk of the fill value, for those that were never stored; made when the first is missing. */
+  #empty: NdArray | undefined;
   #metadata: ArrayMetadata;
 
   private constructor(store: ByteStore, path: string, metadata: ArrayMetadata, dtype: DType, layout: Layout) {
@@ -38,7 +38,6 @@ export class NativeZarrArray implements ZarrArray {
     this.#store = store;
     this.#layout = layout;
     this.#metadata = metadata;
-    this.#fill = arrayFromBytes(fillValueBytes(metadata.fill_value, dtype), dtype, [1]);
   }
 
   /**
@@ -78,14 +77,12 @@ export class NativeZarrArray implements ZarrArray {
     // A frame is one chunk: it goes to the caller as it was decoded.
     if (!first.done && isWholeChunk(region, first.value, chunkShape)) {
       const chunk = await this.#chunk(first.value, options);
-      if (chunk !== undefined && isRowMajor(chunk)) return keepAxes(chunk, region.keptAxes);
+      if (chunk !== this.#empty && isRowMajor(chunk)) return keepAxes(chunk, region.keptAxes);
     }
     const shape = region.stop.map((to, axis) => to - (region.start[axis] as number));
     const out = zeros(shape, this.dtype);
-    fillWith(out, this.#fill);
     const copy = async (at: readonly number[]): Promise<void> => {
-      const chunk = await this.#chunk(at, options);
-      if (chunk !== undefined) copyChunk(chunk, at, out, region);
+      copyChunk(await this.#chunk(at, options), at, out, region);
     };
     if (!first.done) await copy(first.value);
     const work = async (): Promise<void> => {
@@ -110,17 +107,19 @@ export class NativeZarrArray implements ZarrArray {
     this.#metadata = metadata as ArrayMetadata;
   }
 
-  async #chunk(at: readonly number[], options: OperationOptions): Promise<NdArray | undefined> {
+  async #chunk(at: readonly number[], options: OperationOptions): Promise<NdArray> {
     const { chunks, codecs, chunkShape } = this.#layout;
     checkAborted(options.signal, { operation: "read", identifier: this.path });
     try {
       const bytes = await chunks.read(at, options);
-      return bytes && (await codecs.decode(bytes, chunkShape));
+      if (bytes !== undefined) return await codecs.decode(bytes, chunkShape);
     } catch (cause) {
       if (!isStorageError(cause, "CORRUPT")) throw cause;
       const message = `Chunk [${at.join(", ")}] of "${this.path}": ${cause.message}`;
       throw new StorageError("CORRUPT", message, { backend: this.#store.name, identifier: this.path, cause });
     }
+    this.#empty ??= filled(chunkShape, this.dtype, this.#metadata.fill_value);
+    return this.#empty;
   }
 }
 
@@ -158,6 +157,13 @@ function readSharding(
   const chunksPerShard = shardShape.map((length, axis) => length / (chunkShape[axis] as number));
   const layout = { chunksPerShard, indexEndian, hasChecksum: checksum !== undefined, location } as const;
   return { chunkShape, chunks: new ShardedChunks(store, key, layout), codecs: chain };
+}
+
+function filled(shape: readonly number[], dtype: DType, fill: unknown): NdArray {
+  const array = zeros(shape, dtype);
+  const [element] = arrayFromBytes(fillValueBytes(fill, dtype), dtype, [1]).data;
+  (array.data as Float64Array).fill(element as number);
+  return array;
 }
 
 function layoutOf(metadata: ArrayMetadata): unknown {

@@ -152,7 +152,8 @@ export function fillValueBytes(fill: unknown, dtype: DType): Uint8Array {
     if (itemSize === 2) view.setUint16(0, numberToFloat16(value), true);
     else if (itemSize === 4) view.setFloat32(0, value, true);
     else view.setFloat64(0, value, true);
-  } else if ((kind === "i" || kind === "u") && Number.isInteger(value)) {
+  } else if ((kind === "i" || kind === "u") && Number.isSafeInteger(value)) {
+    // Larger numbers have lost digits when JSON was parsed: better none than another one.
     let bits = BigInt.asUintN(64, BigInt(value as number));
     for (let i = 0; i < itemSize; i++, bits >>= 8n) bytes[i] = Number(bits & 0xffn);
   } else {

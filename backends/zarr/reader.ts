@@ -88,7 +88,7 @@ async function findV2Node(store: ByteStore, key: string, options: OperationOptio
     return {
       kind: "array",
       open: async () => {
-        fromTypestr(String(dtype));
+        checkV2DType(String(dtype), key);
         return openWithZarrita(store, key, 2, options);
       },
     };
@@ -97,6 +97,14 @@ async function findV2Node(store: ByteStore, key: string, options: OperationOptio
   const attributesKey = joinKey(key, ".zattrs");
   const bytes = await readIfThere(store, attributesKey, options);
   return { kind: "group", attributes: bytes === undefined ? {} : parseJson(bytes, attributesKey) };
+}
+
+/** zarrita holds float16 in the runtime's own array only; ours are read as bits, but v2 is left to zarrita. */
+function checkV2DType(typestr: string, key: string): void {
+  if (fromTypestr(typestr).dtype !== "float16" || "Float16Array" in globalThis) return;
+  throw new StorageError("UNSUPPORTED", `"${key}" is a Zarr v2 array of float16, which needs Node 24 or newer`, {
+    identifier: key,
+  });
 }
 
 function parseJson(bytes: Uint8Array, key: string): Attributes {

@@ -1,6 +1,6 @@
 /** Parts of chunked arrays: from a selection to chunks and back. */
 import { StorageError } from "../../src/core/errors.ts";
-import { type AxisSelection, contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
+import { type AxisSelection, contiguousStride, type NdArray } from "../../src/core/nd-array.ts";
 
 /** A box within an array: half-open ranges of every axis. */
 export interface Box {
@@ -89,11 +89,6 @@ export function copyChunk(source: NdArray, chunk: readonly number[], out: NdArra
 export function keepAxes(array: NdArray, axes: readonly number[]): NdArray {
   const shape = axes.map((axis) => array.shape[axis] as number);
   return { ...array, shape, stride: contiguousStride(shape) };
-}
-
-/** Fills an array with one element, given as its bytes in memory order. */
-export function fillWith(array: NdArray, element: NdArray): void {
-  if (sizeOf(array.shape) > 0) (array.data as Float64Array).fill((element.data as Float64Array)[0] as number);
 }
 
 function copyStrided(

@@ -96,6 +96,7 @@ describe("Zarr metadata", () => {
 
   it("refuses fill values of another kind", () => {
     expect(() => fillValueBytes("a", "uint8")).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
+    expect(() => fillValueBytes(2 ** 63, "uint64")).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
     expect(() => fillValueBytes(1.5, "uint8")).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
   });
 });
