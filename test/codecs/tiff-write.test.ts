@@ -172,6 +172,15 @@ describe("a TIFF of ours", () => {
     }
   });
 
+  it("becomes BigTIFF by itself where 32-bit offsets do not reach", () => {
+    // The largest array of Node 20. Its memory is never touched, so the system never gives it.
+    const [head, pixels] = encodeTiff(zeros([65_535, 65_537], "uint8")) as [Uint8Array, Uint8Array];
+    const view = new DataView(head.buffer);
+    expect([view.getUint16(2, true), view.getUint16(4, true)]).toEqual([43, 8]);
+    expect(pixels.byteLength).toBe(2 ** 32 - 1);
+    expect(new DataView((encodeTiff(zeros([2, 2], "uint8"))[0] as Uint8Array).buffer).getUint16(2, true)).toBe(42);
+  });
+
   it("keeps a last axis of 3 as space with photometric: gray", async () => {
     const array = ramp([4, 5, 3], "uint8");
     const file = fileOf(array, { photometric: "gray" });
