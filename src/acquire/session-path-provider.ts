@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkAborted, checkInteger } from "../core/checks.ts";
-import { StorageError } from "../core/errors.ts";
+import { StorageError, type StorageErrorCode } from "../core/errors.ts";
 import type { PathInfo, PathProviderOptions } from "../core/frame-writer.ts";
 import { CallablePathProvider } from "./callable.ts";
 import { paddedNumber } from "./filename-providers.ts";
@@ -85,7 +85,7 @@ export class SessionPathProvider extends CallablePathProvider {
    *
    * @param key - Name of the plan. Default `default`.
    * @throws A {@link StorageError}: `INVALID_KEY` for a key or group that is no file name, `CAPACITY_EXCEEDED` when the
-   * digits are used up, `ABORTED`.
+   * digits are used up, `NOT_A_DIRECTORY`, `PERMISSION_DENIED` or `NO_SPACE` from the disk, `ABORTED`.
    */
   protected async provide(key = "default", options: PathProviderOptions = {}): Promise<PathInfo> {
     const { group, signal } = options;
@@ -102,23 +102,44 @@ export class SessionPathProvider extends CallablePathProvider {
   }
 
   async #reserve(day: string, stem: string, signal: AbortSignal | undefined): Promise<string> {
-    await mkdir(day, { recursive: true });
+    await makeFolder(day, true);
     let next = this.#next.get(stem) ?? (await nextNumber(day, stem));
     for (;;) {
       checkAborted(signal, { operation: "reserve", identifier: stem });
       const folder = join(day, `${stem}_${paddedNumber(next, this.#maxDigits)}`);
-      const isMine = await mkdir(folder).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code === "EEXIST") return false;
-          throw new StorageError("PERMISSION_DENIED", `Cannot make ${folder}: ${error.message}`, { cause: error });
-        },
-      );
+      const isMine = await makeFolder(folder, false);
       // Somebody else was quicker. They may be far ahead: look again rather than try every number between.
       next = isMine ? next + 1 : Math.max(next + 1, await nextNumber(day, stem));
       this.#next.set(stem, Math.max(next, this.#next.get(stem) ?? 0));
       if (isMine) return folder;
     }
+  }
+}
+
+const codes: Record<string, StorageErrorCode> = {
+  EACCES: "PERMISSION_DENIED",
+  EPERM: "PERMISSION_DENIED",
+  EROFS: "PERMISSION_DENIED",
+  ENOSPC: "NO_SPACE",
+  EDQUOT: "NO_SPACE",
+  ENOTDIR: "NOT_A_DIRECTORY",
+};
+
+/** Makes a folder; `false` if it is there already. */
+async function makeFolder(path: string, recursive: boolean): Promise<boolean> {
+  try {
+    await mkdir(path, { recursive });
+    return true;
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && !recursive) return false;
+    // With `recursive`, EEXIST means that a file is where the folder should be.
+    const known = code === "EEXIST" ? "NOT_A_DIRECTORY" : (codes[code] ?? "UNEXPECTED");
+    throw new StorageError(known, `Cannot make the folder ${path}: ${message}`, {
+      operation: "reserve",
+      identifier: path,
+      cause: error,
+    });
   }
 }
 

@@ -401,6 +401,7 @@ export abstract class Writer implements FrameWriter {
   async #kickoffGuarded(kickoff: Writer["kickoff"], options: OperationOptions = {}): Promise<void> {
     if (this.#life.phase === "open") return;
     this.#refuseInsideHook("kickoff");
+    checkAborted(options.signal, this.#sources.context("kickoff"));
     await this.#life.open(() => this.#openStore(kickoff, options));
   }
 

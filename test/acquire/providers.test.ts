@@ -178,6 +178,23 @@ describe("SessionPathProvider", () => {
     expect(() => new SessionPathProvider({ session: name })).toThrow(/folder name/);
   });
 
+  it("says what is in the way of its folder", async () => {
+    await writeFile(join(base, "file"), "");
+    for (const baseDir of [join(base, "file"), join(base, "file", "below")]) {
+      await expect(new SessionPathProvider({ baseDir, now })("scan")).rejects.toMatchObject({
+        code: "NOT_A_DIRECTORY",
+      });
+    }
+    await writeFile(join(base, "default"), "");
+    await expect(new SessionPathProvider({ baseDir: base, now })("scan")).rejects.toThrow(/Cannot make the folder/);
+  });
+
+  it("stops before it takes a number when it is aborted", async () => {
+    const provider = new SessionPathProvider({ baseDir: base, now });
+    await expect(provider("scan", { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
+    expect(await readdir(day("default"))).toEqual([]);
+  });
+
   it("gives four processes two hundred different folders", async () => {
     const script = fileURLToPath(new URL("../support/reserve-paths.ts", import.meta.url));
     // Node 20 runs no TypeScript by itself.

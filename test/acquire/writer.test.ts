@@ -40,6 +40,12 @@ describe("A writer is opened", () => {
     expect(writer.stores.get("plain://a")?.metadata).toEqual({ operator: "ada" });
   });
 
+  it("not at all when the call is aborted", async () => {
+    const writer = new PlainWriter("w", { uri: "plain://a" });
+    expect(await codeOf(writer.kickoff({ signal: AbortSignal.abort() }))).toBe("ABORTED");
+    expect(writer.calls).toEqual([]);
+  });
+
   it("only by an override that calls super", async () => {
     class Forgetful extends PlainWriter {
       override async kickoff() {}
