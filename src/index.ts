@@ -162,6 +162,7 @@ export {
   swapBytes,
   zeros,
 } from "./core/nd-array.ts";
+export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
 export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
 export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";

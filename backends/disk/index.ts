@@ -4,6 +4,9 @@ import { storageCapabilities } from "../../src/core/capabilities.ts";
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import { StorageError } from "../../src/core/errors.ts";
+import { field, optionsSchema } from "../../src/core/options-schema.ts";
+
+export type { Leftover, LeftoverOptions } from "./leftovers.ts";
 
 /** Options of the disk backend. */
 export interface DiskOptions {
@@ -22,12 +25,27 @@ export interface DiskOptions {
   readonly ifExists?: IfExists | undefined;
 }
 
+/** What the byte store of this backend offers besides the contract: looking after what killed processes left. */
+export interface DiskMaintenance {
+  /** Finds temporary files of processes that were killed while they wrote. */
+  findLeftovers(options?: LeftoverOptions): AsyncIterable<Leftover>;
+  /** Removes them, and answers what was removed. No value is touched. */
+  removeLeftovers(options?: LeftoverOptions): Promise<Leftover[]>;
+}
+
+const optionsOfDisk = optionsSchema<DiskOptions>({
+  root: field.text,
+  durability: field.oneOf("full", "data", "none"),
+  ifExists: field.oneOf("error", "replace", "skip"),
+});
+
 /** The disk backend, key `"disk"`, scheme `file:`. */
 export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
   key: "disk",
   schemes: ["file"],
   summary: "Files in folders; every write atomic and durable",
   capabilities: { ...storageCapabilities, symlinks: true },
+  options: async () => optionsOfDisk,
   openStore: async ({ root, durability }, context) => {
     if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
       throw new StorageError(

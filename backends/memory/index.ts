@@ -6,6 +6,7 @@
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import type { PathProvider } from "../../src/core/frame-writer.ts";
+import { field, optionsSchema } from "../../src/core/options-schema.ts";
 import { memoryCapabilities } from "./memory-capabilities.ts";
 
 /** Options of the memory backend. */
@@ -23,12 +24,20 @@ export interface MemoryOptions {
   readonly pathProvider?: PathProvider | undefined;
 }
 
+const optionsOfMemory = optionsSchema<MemoryOptions>({
+  quotaBytes: field.wholeNumber,
+  ifExists: field.oneOf("error", "replace", "skip"),
+  uri: field.text,
+  pathProvider: field.callable,
+});
+
 /** The memory backend. Values, bytes (`openStore`) and frames (`openWriter`) are kept apart. */
 export const memory: BackendDescriptor<MemoryOptions> = defineBackend<MemoryOptions>({
   key: "memory",
   schemes: ["mem"],
   summary: "Values in the memory of this process",
   capabilities: memoryCapabilities,
+  options: async () => optionsOfMemory,
   open: async (options, context) => {
     const { MemoryBackend } = await import("./backend.ts");
     return new MemoryBackend({ ...options, instance: context.instance });

@@ -65,6 +65,9 @@ export abstract class VirtualBackend<Context extends object = object> extends Re
     return saveEach(this, dataList, identifiers, options);
   }
 
+  /** Loads the value of a key; the context is in the options. */
+  protected abstract override doLoad(key: string, options: WithContext<LoadOptions, Context>): Promise<unknown>;
+
   /** Stores a value, where the virtual backend can. */
   protected async doSave(
     _data: unknown,

@@ -9,7 +9,12 @@ import type { LoadOptions } from "../../src/core/data-source.ts";
 import { StorageError, StorageResolutionError } from "../../src/core/errors.ts";
 import { compareNatural } from "../../src/core/natural-sort.ts";
 import type { BackendStat } from "../../src/core/readable-backend.ts";
-import { ReadOnlyBackend, StreamingBackend, VirtualBackend } from "../../src/core/special-backends.ts";
+import {
+  ReadOnlyBackend,
+  StreamingBackend,
+  VirtualBackend,
+  type WithContext,
+} from "../../src/core/special-backends.ts";
 import { FileManager } from "../../src/io/file-manager.ts";
 import { imageExtensions } from "../../src/io/image-extensions.ts";
 import { rejectionOf } from "../support/rejection.ts";
@@ -31,7 +36,10 @@ class Omero extends VirtualBackend<{ readonly plateId: number }> {
   readonly capabilities = { ...storageCapabilities, requiresFilesystemValidation: false };
   override readonly requiredContext = ["plateId"] as const;
 
-  protected async doLoad(key: string, options: LoadOptions & { readonly plateId?: number }): Promise<unknown> {
+  protected async doLoad(
+    key: string,
+    options: WithContext<LoadOptions, { readonly plateId: number }>,
+  ): Promise<unknown> {
     return `${options.plateId}/${key}`;
   }
 

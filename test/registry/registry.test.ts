@@ -309,3 +309,21 @@ describe("the table of built-in backends", () => {
     expect(infoOf(descriptor)).toEqual({ ...rest, aliases, schemes });
   });
 });
+
+describe("the options of built-in backends", () => {
+  it.each([
+    ["disk", { roots: "/data" }, 'roots: unknown option; did you mean "root"?'],
+    ["disk", { durability: "some" }, 'durability: must be "full" or "data" or "none", got "some"'],
+    ["memory", { quotaBytes: -1 }, "quotaBytes: must be a whole number ≥ 0, got -1"],
+    ["memory", { ifExists: "ask" }, 'ifExists: must be "error" or "replace" or "skip", got "ask"'],
+    ["zarr", { codek: "none" }, "codek"],
+  ])("of %s are checked: %o", async (key, options, message) => {
+    const registry = createRegistry();
+    const opening = registry.descriptor(key).opens.values
+      ? registry.open(key, options)
+      : registry.openWriter(key, options);
+    const error = await rejectionOf(opening);
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", identifier: Object.keys(options)[0] });
+    expect(error.message).toContain(message);
+  });
+});
