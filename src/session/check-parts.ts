@@ -4,7 +4,7 @@
  */
 import { loadPlugins, Registry } from "../../registry/index.ts";
 import type { StandardSchemaV1 } from "../core/descriptor.ts";
-import { nearest } from "../core/errors.ts";
+import { nearest, StorageError } from "../core/errors.ts";
 import { builtinDevices } from "./builtin.ts";
 import { type Constructor, neededTokens } from "./container.ts";
 import { describeExport, isClass, loadExport } from "./load-export.ts";
@@ -128,9 +128,11 @@ async function checkDevice(
   const wrong = (key: string, message: string) => ({ mistakes: [{ path: [...path, key].join("."), message }] });
   const loaded = await loadExport(config.use, baseDirectory, "device", builtinDevices);
   if (loaded.kind === "failure") return { name, essential, error: loaded.error };
-  if (loaded.kind === "mistake") {
-    return essential ? wrong("use", loaded.message) : { name, essential, error: new Error(loaded.message) };
+  if (loaded.kind === "missing" && !essential) {
+    const context = { operation: "openSession", identifier: name };
+    return { name, essential, error: new StorageError("MISSING_DEPENDENCY", loaded.message, context) };
   }
+  if (loaded.kind !== "value") return wrong("use", loaded.message);
   if (!isClass(loaded.value)) return wrong("use", `expected a class, found ${describeExport(loaded.value)}`);
   const type = loaded.value as Constructor;
   const mistakes: Mistake[] = [];

@@ -5,9 +5,13 @@ import { resolve as resolveModule } from "import-meta-resolve";
 import { describe } from "../core/checks.ts";
 import { nearest } from "../core/errors.ts";
 
-/** What {@link loadExport} found: the exported value, a mistake of the file, or code that failed while it loaded. */
+/**
+ * What {@link loadExport} found: the exported value; a module that is not there; a mistake of the file; or code that
+ * failed while it loaded.
+ */
 export type Loaded =
   | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "missing"; readonly message: string }
   | { readonly kind: "mistake"; readonly message: string }
   | { readonly kind: "failure"; readonly error: unknown };
 
@@ -47,7 +51,7 @@ export async function loadExport(
     const message = isFile(specifier)
       ? `no such file, looked for it relative to ${baseDirectory}`
       : `this package is not installed where the session file is: npm install ${packageOf(specifier)}`;
-    return { kind: "mistake", message };
+    return { kind: "missing", message };
   }
   let module: Readonly<Record<string, unknown>>;
   try {

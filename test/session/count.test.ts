@@ -1,23 +1,13 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
-import { openZarr, type ZarrArray } from "../../backends/zarr/index.ts";
-import { createRegistry } from "../../registry/index.ts";
-import { createPngCodec, tiffCodec } from "../../src/codecs/index.ts";
-import { arraysEqual, byteLengthOf, type Document, type NdArray, ndArray } from "../../src/index.ts";
-import {
-  count,
-  type RunSummary,
-  type Session,
-  type SimulatedCamera,
-  toPicture,
-  writePreview,
-} from "../../src/session/index.ts";
-import { realData } from "../support/real-data.ts";
+import { arraysEqual, type Document, type NdArray } from "../../src/index.ts";
+import { count, type Session, type SimulatedCamera } from "../../src/session/index.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { RedsunCamera } from "./fixtures/devices.ts";
+import { arrayOf, documentOf, documentsOf, tiffsOf } from "./run-support.ts";
 import { deviceOf, fixture, open, temporaryFolder } from "./support.ts";
 
 let basePath: string;
@@ -35,36 +25,6 @@ function openCameraAndStage(use = "zarr", options: object = {}): Promise<Session
     storage: writers(use),
     devices: { camera: { ...camera, ...options }, stage: { use: "simulated-stage", velocity: 250 } },
   });
-}
-
-/** The lines of a run's documents.jsonl: what is on disk, whatever subscribers were told. */
-async function documentsOf(folder: string | undefined): Promise<Document[]> {
-  const text = await readFile(join(folder as string, "documents.jsonl"), "utf8");
-  const lines = text.trimEnd().split("\n");
-  return lines.map((line) => {
-    const { name, doc } = JSON.parse(line) as { name: string; doc: unknown };
-    return [name, doc] as unknown as Document;
-  });
-}
-
-function documentOf<N extends Document[0]>(documents: readonly Document[], name: N) {
-  return documents.find((document) => document[0] === name)?.[1] as Extract<Document, readonly [N, unknown]>[1];
-}
-
-/** An array of a run's store, opened by the reader over a store of its own. */
-async function arrayOf(summary: RunSummary, source: string): Promise<ZarrArray> {
-  const store = await createRegistry().openStore("disk", { root: fileURLToPath(summary.stores.default as string) });
-  return (await openZarr(store, source)) as ZarrArray;
-}
-
-async function tiffsOf(summary: RunSummary, source: string): Promise<NdArray[]> {
-  const folder = join(fileURLToPath(summary.stores.default as string), source);
-  const names = (await readdir(folder)).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      return (await tiffCodec.decode(await readFile(join(folder, name)), { identifier: name, options: {} })) as NdArray;
-    }),
-  );
 }
 
 describe("count", () => {
@@ -195,7 +155,7 @@ describe("count", () => {
     for (const name of ["left", "right"]) {
       const frames = await stored(name);
       expect(frames).toHaveLength(5);
-      frames.forEach((frame, i) => expect(arraysEqual(frame, expected(name, i))).toBe(true));
+      for (const [i, frame] of frames.entries()) expect(arraysEqual(frame, expected(name, i))).toBe(true);
     }
   });
 
@@ -208,7 +168,7 @@ describe("count", () => {
     expect(Object.keys(summary.stores).sort()).toEqual(["fast", "slow"]);
     expect(summary.devices).toMatchObject({ slot: { frames: 3 }, logic: { frames: 3 } });
     const frames = await tiffsOf({ ...summary, stores: { default: summary.stores.slow as string } }, "logic");
-    frames.forEach((frame, i) => expect(arraysEqual(frame, RedsunCamera.frame(i))).toBe(true));
+    for (const [i, frame] of frames.entries()) expect(arraysEqual(frame, RedsunCamera.frame(i))).toBe(true);
   });
 
   it("reads scalars without storage, and leaves nothing on disk", async () => {
@@ -367,130 +327,5 @@ describe("A run that fails", () => {
     const documents = await documentsOf(join(basePath, "test", day as string, "count_00000"));
     expect(documents.at(-1)?.[0]).toBe("stop");
     expect(session.writers.get("default")?.isOpen).toBe(false);
-  });
-});
-
-describe("The replay camera", () => {
-  const timelapse = realData("timelapse");
-
-  it.skipIf(timelapse === undefined)("plays real images into zarr and tiff, every frame equal", async () => {
-    for (const use of ["zarr", "tiff"]) {
-      const session = await open({
-        backends: { raw: { use: "disk", root: dirname(timelapse as string) } },
-        storage: { basePath, writers: { default: { use } } },
-        devices: { camera: { use: "replay-camera", backend: "raw", path: "timelapse", pattern: "*.tif" } },
-      });
-      const summary = await session.run(count({ num: 10 }));
-      const paths = await session.files.listFiles("timelapse", "raw", { pattern: "*.tif" });
-      expect(paths).toHaveLength(10);
-      const tiffs = use === "tiff" ? await tiffsOf(summary, "camera") : [];
-      const array = use === "zarr" ? await arrayOf(summary, "camera") : undefined;
-      for (const [i, path] of paths.entries()) {
-        const original = (await session.files.load(path, "raw")) as NdArray;
-        expect(original.shape.at(-1)).toBe(3);
-        expect(arraysEqual((await array?.frame(i)) ?? (tiffs[i] as NdArray), original)).toBe(true);
-      }
-      const { data_keys } = documentOf(await documentsOf(summary.folder), "descriptor");
-      expect(data_keys.camera?.dims).toEqual(["time", "y", "x", "c"]);
-    }
-  });
-
-  async function openReplay(images: Record<string, NdArray>, options: object = {}): Promise<Session> {
-    const session = await open({
-      backends: { raw: { use: "memory" } },
-      storage: writers("memory"),
-      devices: { camera: { use: "replay-camera", backend: "raw", path: "in", ...options } },
-    });
-    for (const [name, image] of Object.entries(images)) {
-      await session.files.save(image, `in/${name}`, "raw", { createParents: true });
-    }
-    return session;
-  }
-
-  const pixel = (value: number) => ndArray(Uint8Array.of(value), [1, 1]);
-
-  it("plays in natural order, what its pattern matches", async () => {
-    const session = await openReplay(
-      { "a_10.npy": pixel(10), "a_2.npy": pixel(2), "b_1.npy": pixel(99) },
-      { pattern: "a_*.npy" },
-    );
-    await session.run(count({ num: 2 }));
-    const writer = session.writers.get("default") as unknown as { frames(name: string): readonly NdArray[] };
-    expect(writer.frames("camera").map(({ data }) => data[0])).toEqual([2, 10]);
-  });
-
-  it("refuses more frames than there are, unless it may begin again", async () => {
-    const images = { "1.npy": pixel(1), "2.npy": pixel(2) };
-    await expect((await openReplay(images)).run(count({ num: 3 }))).rejects.toMatchObject({ code: "OUT_OF_RANGE" });
-    const session = await openReplay(images, { loop: true });
-    await session.run(count({ num: 5 }));
-    const writer = session.writers.get("default") as unknown as { frames(name: string): readonly NdArray[] };
-    expect(writer.frames("camera").map(({ data }) => data[0])).toEqual([1, 2, 1, 2, 1]);
-  });
-
-  it("fails at an image of another shape or dtype, and names it", async () => {
-    const shape = await openReplay({ "1.npy": pixel(1), "2.npy": ndArray(Uint8Array.of(1, 2), [1, 2]) });
-    await expect(shape.run(count({ num: 2 }))).rejects.toMatchObject({
-      code: "SHAPE_MISMATCH",
-      identifier: "in/2.npy",
-    });
-    const dtype = await openReplay({ "1.npy": pixel(1), "2.npy": ndArray(Uint16Array.of(1), [1, 1]) });
-    await expect(dtype.run(count({ num: 2 }))).rejects.toMatchObject({
-      code: "DTYPE_MISMATCH",
-      identifier: "in/2.npy",
-    });
-  });
-
-  it("says that it finds nothing, or no image", async () => {
-    const empty = await openReplay({ "1.npy": pixel(1) }, { pattern: "*.tif" });
-    await expect(empty.run(count({ num: 1 }))).rejects.toMatchObject({ code: "NOT_FOUND" });
-    const text = await openReplay({});
-    await text.files.save("words", "in/1.txt", "raw", { createParents: true });
-    await expect(text.run(count({ num: 1 }))).rejects.toMatchObject({ code: "INVALID_DATA" });
-  });
-});
-
-describe("The preview", () => {
-  const decode = async (path: string) =>
-    (await createPngCodec().decode(await readFile(path), { identifier: path, options: {} })) as NdArray;
-
-  it.each(["zarr", "tiff", "memory"])("shows one frame of a %s store, scaled to 8 bit", async (use) => {
-    const session = await openCameraAndStage(use);
-    const summary = await session.run(count({ num: 5 }));
-    const preview = await writePreview(session, summary, { frame: -2 });
-    expect(preview).toMatchObject({ path: join(summary.folder as string, "preview.png"), device: "camera", frame: 3 });
-    const frame = deviceOf<SimulatedCamera>(session, "camera").preview(3);
-    const values = [...(frame.data as Uint16Array)];
-    const [black, white] = [Math.min(...values), Math.max(...values)];
-    expect(preview).toMatchObject({ black, white });
-    const expected = values.map((value) => Math.round(((value - black) / (white - black)) * 255));
-    const shown = await decode(preview?.path as string);
-    expect(shown.shape).toEqual([24, 32]);
-    expect([...(shown.data as Uint8Array)]).toEqual(expected);
-  });
-
-  it("is of the middle frame, never replaces another, and needs frames", async () => {
-    const session = await openCameraAndStage();
-    const summary = await session.run(count({ num: 5 }));
-    expect(await writePreview(session, summary)).toMatchObject({ frame: 2 });
-    await expect(writePreview(session, summary)).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
-    await expect(writePreview(session, summary, { frame: 5 })).rejects.toMatchObject({ code: "OUT_OF_RANGE" });
-    expect(await writePreview(session, summary, { device: "stage" })).toBeUndefined();
-  });
-
-  it("makes a picture of any frame", () => {
-    const line = toPicture(ndArray(Float32Array.of(-1, 0, 1, Number.NaN, Number.POSITIVE_INFINITY)));
-    expect(line).toMatchObject({ black: -1, white: 1, pixels: { shape: [1, 5] } });
-    expect([...line.pixels.data]).toEqual([0, 128, 255, 0, 255]);
-    const flat = toPicture(ndArray(BigInt64Array.of(7n, 7n), [1, 2]));
-    expect([...flat.pixels.data]).toEqual([0, 0]);
-    const volume = toPicture(ndArray(Uint16Array.of(0, 10, 20, 30), [2, 1, 2]));
-    expect([...volume.pixels.data]).toEqual([0, 255]);
-    const colour = toPicture(ndArray(Uint8Array.of(0, 10, 20, 30, 40, 50), [1, 2, 3]));
-    expect(colour.pixels.shape).toEqual([1, 2, 3]);
-    expect([...colour.pixels.data]).toEqual([0, 51, 102, 153, 204, 255]);
-    const nothing = toPicture(ndArray(Float64Array.of(Number.NaN), [1, 1]));
-    expect(nothing).toMatchObject({ black: 0, white: 0 });
-    expect(byteLengthOf(nothing.pixels)).toBe(1);
   });
 });

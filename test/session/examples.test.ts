@@ -107,26 +107,38 @@ describe("The third party's backend", () => {
         "plugins: [sluice-drawer-backend]",
         "backends: {scratch: {use: drawer}}",
         "storage: {basePath: data, writers: {default: {use: drawer}}}",
-        "devices: {camera: {use: simulated-camera, shape: [6, 8], seed: 5}}",
+        "devices:",
+        "  camera: {use: simulated-camera, shape: [6, 8], seed: 5}",
+        '  mine: {use: "./device.mjs#Mine"}',
         "plan: {use: count, num: 3}",
       ].join("\n"),
     );
+    const device = [
+      'import { DEVICE_NAME, WRITER } from "sluice/session";',
+      "export class Mine {",
+      "  static inject = [DEVICE_NAME, WRITER];",
+      '  constructor(name, writer) { this.text = name + " writes " + writer.mimetype; }',
+      "}",
+    ];
+    writeFileSync(join(folder, "device.mjs"), device.join("\n"));
     const script = [
       'import { ndArray } from "sluice";',
       'import { openSession } from "sluice/session";',
       'await using session = await openSession("session.yaml");',
       'await session.files.save(ndArray(Uint8Array.of(1, 2)), "a.npy", "scratch");',
       'const loaded = await session.files.load("a.npy", "scratch");',
-      "console.log(JSON.stringify({ summary: await session.run(), loaded: [...loaded.data] }));",
+      "console.log(JSON.stringify({ summary: await session.run(), mine: session.devices.get('mine').text, loaded: [...loaded.data] }));",
     ].join("\n");
     const { outputText } = ts.transpileModule(script, {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
     });
     writeFileSync(join(folder, "run.mjs"), outputText);
-    const { summary, loaded } = JSON.parse(run(process.execPath, ["run.mjs"], folder)) as {
+    const { summary, mine, loaded } = JSON.parse(run(process.execPath, ["run.mjs"], folder)) as {
       summary: { folder: string; stores: { default: string } };
+      mine: string;
       loaded: number[];
     };
+    expect(mine).toBe("mine writes application/x-raw-frames");
     expect(loaded).toEqual([1, 2]);
     const store = fileURLToPath(summary.stores.default);
     expect(store).toBe(join(summary.folder, "default.raw"));
