@@ -17,6 +17,7 @@ export {
   type SideDoor,
 } from "./byte-store-kit.ts";
 export { type CollectedResult, CollectingRunner, type CollectOptions } from "./collecting-runner.ts";
+export { edgeByteStoreMutants } from "./edge-mutants.ts";
 export { FakeStorage, type RecordedCall } from "./fake-storage.ts";
 export { declareKit, type KitCheck, type KitGroup, type KitSetup, type Runner } from "./kit.ts";
 export { moreByteStoreMutants } from "./more-mutants.ts";

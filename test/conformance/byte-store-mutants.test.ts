@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ByteStoreSubject } from "../../src/testing/byte-store-kit.ts";
 import { byteStoreConformance } from "../../src/testing/byte-store-kit.ts";
 import { CollectingRunner } from "../../src/testing/collecting-runner.ts";
+import { edgeByteStoreMutants } from "../../src/testing/edge-mutants.ts";
 import { moreByteStoreMutants } from "../../src/testing/more-mutants.ts";
 import { byteStoreMutants, type Mutant, override } from "../../src/testing/mutants.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
@@ -31,7 +32,7 @@ async function release(subject: ByteStoreSubject): Promise<void> {
   await subject.dispose?.();
 }
 
-const mutants = [...byteStoreMutants, ...moreByteStoreMutants];
+const mutants = [...byteStoreMutants, ...moreByteStoreMutants, ...edgeByteStoreMutants];
 
 describe.each([
   ["memory", freshMemory, false],
