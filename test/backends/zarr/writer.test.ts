@@ -349,6 +349,26 @@ describe("ZarrWriter", () => {
     expect((await openZarrArray(store, "cam")).shape[0]).toBe(2);
   });
 
+  it("takes neither a folder with other things in it, nor a group that it could not see", async () => {
+    const open = async (store: ByteStore) => {
+      const writer = writerOver(store);
+      writer.updateSource("cam", "uint16", [3, 4]);
+      await writer.prepare("cam");
+      await writer.kickoff();
+    };
+    const used = memoryStore();
+    await used.write("notes.txt", Uint8Array.of(1));
+    await expect(open(used)).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+    expect(await keysOf(used)).toEqual(["notes.txt"]);
+
+    const store = memoryStore();
+    await writeFrames(store, 1, [3, 4]);
+    const before = await keysOf(store);
+    const blind = altered(store, { capabilities: { ...store.capabilities, list: false } });
+    await expect(open(blind)).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+    expect(await keysOf(store)).toEqual(before);
+  });
+
   it("leaves nothing behind when opening fails, so that it can be tried again", async () => {
     const store = memoryStore();
     let failures = 1;
@@ -397,6 +417,7 @@ describe("ZarrWriter", () => {
         await new Promise(setImmediate);
       }
       expect(refused).toBeGreaterThan(0);
+      expect(writer.getIndicesWritten("cam")).toBe(2);
       await sink.close();
       await expect(other.close()).rejects.toMatchObject({ code: "NO_SPACE" });
       expect(writer.sources.get("cam")).toMatchObject({ framesWritten: 2, framesRejected: 10 });
