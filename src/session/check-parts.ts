@@ -62,7 +62,7 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
     try {
       await loadPlugins(registry, [plugin], { base: `${baseDirectory}/` });
     } catch (error) {
-      mistakes.push({ path: `plugins[${index}]`, message: textOf(error) });
+      mistakes.push({ path: `plugins[${index}]`, message: textOf(error), cause: error });
     }
   }
   for (const [name, config] of Object.entries(sections.backends)) {
@@ -113,7 +113,7 @@ async function checkBackend(
     const descriptor = await registry.load(use);
     return descriptor.options ? (await check(await descriptor.options(), options, path)).mistakes : [];
   } catch (error) {
-    return [{ path: at, message: textOf(error) }];
+    return [{ path: at, message: textOf(error), cause: error }];
   }
 }
 

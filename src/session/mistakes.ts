@@ -11,6 +11,8 @@ export interface Mistake {
   readonly path: string;
   /** What is wrong and what would be right. */
   readonly message: string;
+  /** The error behind it, if there was one. */
+  readonly cause?: unknown;
 }
 
 /** Where a value is: keys and indices from the top. */
@@ -66,8 +68,9 @@ export function formatPath(path: ConfigPath): string {
   }, "");
 }
 
-/** The one error of a configuration, with a line for each mistake. */
-export function configError(where: string, mistakes: readonly Mistake[], cause?: unknown): StorageError {
+/** The one error of a configuration, with a line for each mistake. Its cause is the first that a mistake has. */
+export function configError(where: string, mistakes: readonly Mistake[]): StorageError {
+  const cause = mistakes.find((mistake) => mistake.cause !== undefined)?.cause;
   const lines = mistakes.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
   const count = lines.length === 1 ? "1 mistake" : `${lines.length} mistakes`;
   return new StorageError("CONFIG_INVALID", `${where} has ${count}:\n  ${lines.join("\n  ")}`, {

@@ -56,6 +56,7 @@ export function parseConfig(text: string, where: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    throw configError(where, [{ path: "", message: error instanceof Error ? error.message : String(error) }], error);
+    const message = error instanceof Error ? error.message : String(error);
+    throw configError(where, [{ path: "", message, cause: error }]);
   }
 }

@@ -94,6 +94,11 @@ describe("Parts of a session file that others check", () => {
     expect(error.message.split("\n  ").slice(1)).toEqual(expected);
   });
 
+  it("keeps the error behind a mistake as the cause", async () => {
+    const error = await rejectionOf(open({ plugins: ["not-an-installed-package"] }));
+    expect(error).toMatchObject({ code: "CONFIG_INVALID", cause: { code: "MISSING_DEPENDENCY" } });
+  });
+
   it("reports mistakes of every kind in one error", async () => {
     const error = await rejectionOf(
       open({
