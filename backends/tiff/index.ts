@@ -6,6 +6,7 @@
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import type { PathProvider } from "../../src/core/frame-writer.ts";
+import { field, optionsSchema } from "../../src/core/options-schema.ts";
 
 /** Options of the TIFF writer. */
 export interface TiffWriterOptions {
@@ -18,6 +19,13 @@ export interface TiffWriterOptions {
   /** Where each acquisition goes. */
   readonly pathProvider?: PathProvider | undefined;
 }
+
+const optionsOfTiff = optionsSchema<TiffWriterOptions>({
+  compression: field.oneOf("none", "deflate"),
+  filesInFlight: (value) => (Number.isSafeInteger(value) && (value as number) > 0 ? undefined : "a whole number ≥ 1"),
+  uri: field.text,
+  pathProvider: field.callable,
+});
 
 /** The `tiff` backend: frames only. The files are read like any other, through the codecs of a file backend. */
 export const tiff: BackendDescriptor<TiffWriterOptions> = defineBackend<TiffWriterOptions>({
@@ -32,6 +40,7 @@ export const tiff: BackendDescriptor<TiffWriterOptions> = defineBackend<TiffWrit
     values: "arrays",
     frames: true,
   },
+  options: async () => optionsOfTiff,
   openWriter: async (options, context) => {
     const { TiffWriter } = await import("./writer.ts");
     return new TiffWriter(context.instance, (uri) => context.store(uri), options);

@@ -3,7 +3,7 @@ import { dimensionNames } from "../../src/acquire/stream-docs.ts";
 import { Writer, type WriterOptions } from "../../src/acquire/writer.ts";
 import { encodeTiffAsync, type TiffOptions } from "../../src/codecs/tiff/encode.ts";
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
-import { isStorageError, nearest, StorageError, throwFailures } from "../../src/core/errors.ts";
+import { isStorageError, StorageError, throwFailures } from "../../src/core/errors.ts";
 import type { FrameSink, SourceInfo } from "../../src/core/frame-writer.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import type { TiffWriterOptions } from "./index.ts";
@@ -11,7 +11,6 @@ import type { TiffWriterOptions } from "./index.ts";
 /** Key of the file that makes a folder a store. */
 const METADATA_KEY = "metadata.json";
 const DIGITS = 6;
-const known = ["compression", "filesInFlight", "uri", "pathProvider", "timers"];
 
 /** One source of the open store. */
 interface FrameFolder {
@@ -47,7 +46,6 @@ export class TiffWriter extends Writer {
     openStore: (uri: string) => Promise<ByteStore>,
     options: TiffWriterOptions & WriterOptions = {},
   ) {
-    checkOptions(name, options);
     super(name, options);
     this.#openStore = openStore;
     this.#compression = options.compression ?? "none";
@@ -165,17 +163,4 @@ function encodingOf(source: SourceInfo, compression: "none" | "deflate"): TiffOp
     ...(photometric === undefined ? {} : { photometric }),
     ...(pixelSizeMicrometers === undefined ? {} : { pixelSizeMicrometers }),
   };
-}
-
-function checkOptions(writer: string, options: TiffWriterOptions): void {
-  const { compression = "none", filesInFlight = 4 } = options;
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  const guess = unknown === undefined ? undefined : nearest(unknown, known);
-  let problem: string | undefined;
-  if (unknown !== undefined)
-    problem = `"${unknown}" is unknown${guess === undefined ? "" : `; did you mean "${guess}"?`}`;
-  else if (!["none", "deflate"].includes(compression)) problem = `compression is "none" or "deflate"`;
-  else if (!Number.isSafeInteger(filesInFlight) || filesInFlight < 1) problem = "filesInFlight is a whole number ≥ 1";
-  if (problem)
-    throw new StorageError("CONFIG_INVALID", `TIFF options: ${problem}`, { backend: writer, operation: "open" });
 }

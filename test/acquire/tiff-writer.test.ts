@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
-import tiff from "../../backends/tiff/index.ts";
 import { TiffWriter } from "../../backends/tiff/writer.ts";
+import { createRegistry } from "../../registry/index.ts";
 import { RunDocuments, SessionPathProvider } from "../../src/acquire/index.ts";
 import { createCodecs } from "../../src/codecs/index.ts";
 import type { Document } from "../../src/core/documents.ts";
@@ -113,7 +113,8 @@ describe("The TIFF writer", () => {
     const writer = new TiffWriter("main", openStore, { uri: `file://${folder}/run.tiffs` });
     writer.updateSource("trace", "uint16", [100]);
     await expect(writer.prepare("trace")).rejects.toMatchObject({ code: "SHAPE_MISMATCH" });
-    const open = (options: object) => tiff.openWriter?.(options, { instance: "w", store: openStore as never });
+    const open = (options: object) =>
+      createRegistry().openWriter("tiff", options, { instance: "w", store: openStore as never });
     await expect(open({ compresion: "none" })).rejects.toThrow(/did you mean "compression"/);
     await expect(open({ filesInFlight: 0 })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
     await expect(open({ compression: "lzw" })).rejects.toThrow(/"deflate"/);
