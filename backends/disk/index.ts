@@ -5,6 +5,7 @@ import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { field, optionsSchema } from "../../src/core/options-schema.ts";
+import type { Leftover, LeftoverOptions } from "./leftovers.ts";
 
 export type { Leftover, LeftoverOptions } from "./leftovers.ts";
 
