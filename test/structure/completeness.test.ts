@@ -22,10 +22,8 @@ function checkBackend(key: string, files: ReadonlyMap<string, string>): string[]
   if (index === undefined) lacks.push("index.ts");
   else if (!/^export default /m.test(index)) lacks.push("a default export of its descriptor");
   if (readme === undefined) lacks.push("README.md");
-  else
-    for (const heading of ["Capabilities", "Options"]) {
-      if (!new RegExp(`^## ${heading}$`, "m").test(readme)) lacks.push(`"## ${heading}" in its README`);
-    }
+  else if (!/^## Capabilities$|^\| capability/im.test(readme)) lacks.push("a table of capabilities in its README");
+  if (readme !== undefined && !/^## Options$|^\| option/im.test(readme)) lacks.push("a table of options in its README");
   return lacks.map((what) => `backends/${key} lacks ${what}`);
 }
 
@@ -42,6 +40,14 @@ describe("error codes", () => {
       "LOST is documented and does not exist",
     ]);
   });
+});
+
+it("every decision is on the list of decisions", () => {
+  const pages = readSources(["docs/decisions"], ".md");
+  const list = pages.get("docs/decisions/README.md") ?? "";
+  const numbered = [...pages.keys()].filter((path) => !path.endsWith("README.md"));
+  for (const path of numbered) expect(list).toContain(`](${path.replace("docs/decisions/", "")})`);
+  expect(new Set(numbered.map((path) => path.slice(15, 19))).size).toBe(numbered.length);
 });
 
 describe("backends", () => {
@@ -66,7 +72,7 @@ describe("backends", () => {
     ]);
     expect(checkBackend("tape", new Map([["README.md", "## Options\n"]]))).toEqual([
       "backends/tape lacks index.ts",
-      'backends/tape lacks "## Capabilities" in its README',
+      "backends/tape lacks a table of capabilities in its README",
     ]);
   });
 });

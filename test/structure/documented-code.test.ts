@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../src/session/read-config.ts";
+import { checkSession } from "../../src/session/schema.ts";
 import { requireBuild, runModule } from "../support/built.ts";
 import { codeBlocks } from "./markdown.ts";
 import { readSources, repository } from "./source-files.ts";
@@ -76,6 +78,20 @@ describe("code in the documentation", () => {
     expect(typeErrors(module)).toEqual([]);
     const { code, output, errors } = execute(module);
     expect(code, output + errors).toBe(0);
+  });
+
+  it("every session file in the documentation is one", () => {
+    const files = [...readSources(["."], ".md")].flatMap(([path, text]) =>
+      codeBlocks(text, "yaml").flatMap(({ code, line }) =>
+        /^session:/m.test(code) ? [[`${path}:${line}`, code]] : [],
+      ),
+    );
+    expect(files.length).toBeGreaterThan(0);
+    const mistakes = files.flatMap(([where = "", code = ""]) =>
+      checkSession(parseConfig(code, where)).mistakes.map(({ path, message }) => `${where}: ${path} ${message}`),
+    );
+    expect(mistakes).toEqual([]);
+    expect(checkSession(parseConfig("session: x\nplann: 1\n", "planted")).mistakes).toHaveLength(1);
   });
 
   it("a planted mistake in a type is named", () => {
