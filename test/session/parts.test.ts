@@ -159,14 +159,30 @@ describe("Parts of a session file that others check", () => {
   });
 
   it("blames the writer, not the device, for a writer that does not open, and needs it for any device", async () => {
+    const registry = createRegistry();
+    registry.register(
+      defineBackend({
+        key: "tape",
+        capabilities: { ...storageCapabilities, frames: true },
+        openWriter: () => Promise.reject(new StorageError("NO_SPACE", "the tape is full")),
+      }),
+    );
     const config = {
-      storage: { writers: { default: { use: "tiff", compresion: "deflate" } } },
+      storage: { writers: { default: { use: "tape" } } },
       devices: { a: { use: fixture("Slotted"), essential: false } },
     };
-    await expect(open(config)).rejects.toMatchObject({
-      code: "CONFIG_INVALID",
-      message: expect.stringMatching(/^storage\.writers\.default: .*compresion/),
+    await expect(open(config, { registry })).rejects.toMatchObject({
+      code: "NO_SPACE",
+      message: "storage.writers.default: the tape is full",
+      cause: { code: "NO_SPACE" },
     });
+  });
+
+  it("asks the built-in writers about their options", async () => {
+    const error = await rejectionOf(
+      open({ storage: { writers: { a: { use: "tiff", compresion: "deflate" }, b: { use: "zarr", chunks: 3 } } } }),
+    );
+    expect(error.message).toMatch(/storage\.writers\.a\S*: .*compression/);
   });
 
   it("never repeats option values", async () => {
