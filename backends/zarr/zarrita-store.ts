@@ -1,14 +1,19 @@
 /** Our byte stores as zarrita wants them. zarrita's own file store pads reads beyond the end with zeros. */
-import type { AbsolutePath, AsyncReadable, RangeQuery } from "@zarrita/storage";
 import type { ByteRange, ByteStore } from "../../src/core/byte-store.ts";
 import { isStorageError } from "../../src/core/errors.ts";
 import { joinKey } from "../../src/core/key.ts";
+
+/** A path as zarrita gives it. */
+type AbsolutePath = `/${string}`;
+
+/** A part of a value as zarrita asks for it. */
+type RangeQuery = { readonly offset: number; readonly length: number } | { readonly suffixLength: number };
 
 /**
  * Reads one array of a byte store. Rooted at the array, so that zarrita, which resolves paths as URLs, never sees the
  * names above it: they may have `#`, `?` or `%`.
  */
-export class ZarritaStore implements AsyncReadable {
+export class ZarritaStore {
   readonly #store: ByteStore;
   readonly #root: string;
 
