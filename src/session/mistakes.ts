@@ -49,7 +49,7 @@ export function mistakesOf(
       const known = knownKeys(inner);
       return issue.keys.map((key) => ({ path: formatPath([...path, key]), message: unknownKey(key, known) }));
     }
-    return [{ path: formatPath(path), message: explain(issue, valueAt(value, inner)) }];
+    return [{ path: formatPath(path), message: explain(issue, valueAt(value, inner), value) }];
   });
 }
 
@@ -87,7 +87,7 @@ export function kindOf(value: unknown): string {
   return Array.isArray(value) ? "array" : typeof value;
 }
 
-function explain(issue: DetailedIssue, value: unknown): string {
+function explain(issue: DetailedIssue, value: unknown, whole: unknown): string {
   if (issue.code === "invalid_type" && issue.expected) {
     const expected =
       issue.expected === "int" ? "whole number" : issue.expected === "record" ? "object" : issue.expected;
@@ -102,7 +102,20 @@ function explain(issue: DetailedIssue, value: unknown): string {
   }
   if (issue.code === "invalid_key" && issue.issues?.[0]) return issue.issues[0].message;
   const message = issue.message.replace(/^(Invalid input|Too small|Too big): /, "");
-  return message.replace(", received ", ", got ");
+  return withoutValues(message.replace(", received ", ", got "), whole);
+}
+
+/**
+ * A validator of somebody else may repeat what it got. Every text of the configuration that stands in its message is
+ * replaced by its kind: in quotes always, and bare if it is long enough not to be a word of the sentence by chance.
+ */
+function withoutValues(message: string, value: unknown): string {
+  if (typeof value === "string") {
+    const quoted = message.replaceAll(JSON.stringify(value), "string").replaceAll(`'${value}'`, "string");
+    return value.length < 6 ? quoted : quoted.replaceAll(value, "string");
+  }
+  if (typeof value !== "object" || value === null) return message;
+  return Object.values(value).reduce<string>(withoutValues, message);
 }
 
 function valueAt(value: unknown, path: ConfigPath): unknown {
