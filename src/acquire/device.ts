@@ -4,6 +4,7 @@
  * @see bluesky `protocols.py`; sunflare and redsun `device`
  */
 import type { DataKey, StreamAsset } from "../core/documents.ts";
+import type { StorageError } from "../core/errors.ts";
 import type { PrepareInfo } from "../core/frame-writer.ts";
 import { checkSourceName } from "./source.ts";
 import type { Status } from "./status.ts";
@@ -51,16 +52,19 @@ export interface Configurable {
 
 /** Takes a single step when told to: exposes a frame, measures. */
 export interface Triggerable {
+  /** Starts one step. Done when it has been taken. */
   trigger(): Status;
 }
 
 /** Can be moved. */
 export interface Movable<T = unknown> {
+  /** Starts moving. Done when it is there. */
   set(value: T): Status;
 }
 
 /** Is told what is coming before it starts. */
 export interface Preparable {
+  /** Gets ready for as many frames as it is told. Done when `kickoff` may follow. */
   prepare(info: PrepareInfo): Status;
 }
 
@@ -84,12 +88,15 @@ export interface WritesStreamAssets {
 
 /** Wants to know when a run begins and ends. */
 export interface Stageable {
+  /** Before the first document of a run. */
   stage(): Awaitable<void>;
+  /** After the last one, also of a run that failed. */
   unstage(): Awaitable<void>;
 }
 
 /** Has things to release when its session ends. */
 export interface Closable {
+  /** Releases everything; called once. */
   close(): Awaitable<void>;
 }
 

@@ -1,5 +1,6 @@
 /** The contract of a codec: one value to bytes and back. */
 import type { ByteSource, OperationOptions } from "../core/byte-store.ts";
+import type { StorageError } from "../core/errors.ts";
 
 /** What a codec gets besides the value or the bytes. */
 export interface CodecContext extends OperationOptions {

@@ -3,6 +3,7 @@ import type { BatchOptions } from "./batch.ts";
 import { brand, hasBrand } from "./brand.ts";
 import type { OperationOptions } from "./byte-store.ts";
 import type { DType } from "./dtype.ts";
+import type { StorageError } from "./errors.ts";
 
 /** Options of {@link DataSource.load}. */
 export interface LoadOptions extends OperationOptions {

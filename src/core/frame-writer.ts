@@ -10,6 +10,7 @@
 import type { OperationOptions } from "./byte-store.ts";
 import type { DataKey, StreamAsset } from "./documents.ts";
 import type { DType } from "./dtype.ts";
+import type { StorageError } from "./errors.ts";
 import type { NdArray } from "./nd-array.ts";
 
 /** One registered source: a device's array within the store. */

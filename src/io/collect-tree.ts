@@ -13,7 +13,7 @@ export interface DirectoryTree {
   readonly files: string[];
 }
 
-/** Options of {@link collectTree}. */
+/** Options of collecting what lies below a directory. */
 export interface CollectOptions extends OperationOptions {
   /** Descends into directories (never through links). Default `true`. */
   readonly recursive?: boolean | undefined;

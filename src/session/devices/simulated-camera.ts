@@ -35,7 +35,7 @@ export interface SimulatedCameraOptions {
 
 /**
  * Makes frames of moving blobs with shot and read noise, in any shape and dtype, at any rate. Frame *n* of an acquisition
- * is the same every time: see {@link SimulatedScene}.
+ * is the same every time: see `SimulatedScene`.
  */
 export class SimulatedCamera extends Camera {
   /** Schema of its options in a session file. */

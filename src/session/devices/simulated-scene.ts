@@ -12,7 +12,7 @@ import { type NdArray, ndArray, sizeOf } from "../../core/nd-array.ts";
 /** Distinct noise patterns before they repeat; the blobs do not repeat with them. */
 export const NOISE_FRAMES = 16;
 
-/** What a {@link SimulatedScene} shows. */
+/** What a `SimulatedScene` shows. */
 export interface SceneOptions {
   /** Shape of a frame, slowest axis first; the last two are y and x in pixels, those before are planes. */
   readonly shape: readonly number[];
