@@ -3,11 +3,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { storageErrorCodes } from "../../src/core/errors.ts";
-import { readSources, repository } from "./source-files.ts";
+import { requireBuild } from "../support/built.ts";
+import { importsOf, readSources, repository, type SourceFiles } from "./source-files.ts";
 
 /** Codes without a row in the table, and rows without a code. */
 function checkErrorPage(codes: readonly string[], page: string): string[] {
-  const rows = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code as string);
+  const rows = [...page.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, code]) => code as string);
   return [
     ...codes.filter((code) => !rows.includes(code)).map((code) => `${code} is not documented`),
     ...rows.filter((row) => !codes.includes(row)).map((row) => `${row} is documented and does not exist`),
@@ -84,4 +85,21 @@ it("every public subpath has its sources", async () => {
     if (types)
       expect(existsSync(join(repository, types.replace("./dist/", "").replace(/\.d\.ts$/, ".ts"))), types).toBe(true);
   }
+});
+
+describe("the built package", () => {
+  /** Imports of files that the compiler should have renamed; it overlooks `import()` beside `await using`. */
+  const leftOver = (files: SourceFiles) =>
+    [...files].flatMap(([path, text]) =>
+      importsOf(path, text).flatMap(({ specifier }) => (/^\..*\.ts$/.test(specifier) ? [`${path}: ${specifier}`] : [])),
+    );
+
+  it("imports no TypeScript file", () => {
+    requireBuild();
+    expect(leftOver(readSources(["dist"], ".js"))).toEqual([]);
+  });
+
+  it("a planted one is named", () => {
+    expect(leftOver(new Map([["dist/a.js", 'import "./b.js"; import("./c.ts");']]))).toEqual(["dist/a.js: ./c.ts"]);
+  });
 });

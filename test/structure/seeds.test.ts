@@ -39,7 +39,7 @@ interface Row {
 function rowsOf(page: string): Row[] {
   return page.split(/^## /m).flatMap((section) => {
     const system = section.split("\n")[0] ?? "";
-    return [...section.matchAll(/^\| `(.+?)` \| (.+?) \| `(.+?)` \|$/gm)].map(
+    return [...section.matchAll(/^\| `(.+?)` +\| (.+?) +\| `(.+?)` +\|$/gm)].map(
       ([, there = "", here = "", from = ""]) => ({
         system,
         there,
@@ -101,7 +101,7 @@ describe("docs/seeds.md", () => {
     const planted = page
       .replace(/^\| `FrameSink` .*\n/m, "")
       .replace("`Writer.isOpen`", "`Writer.isOpened`")
-      .replace("| `getBackend` |", "| `findBackend` |");
+      .replace("| `getBackend` ", "| `findBackend` ");
     expect(checkSeedPage(planted, lookup)).toEqual([
       "sunflare: FrameSink has no row",
       "sunflare: Writer.is_open is said to be Writer.isOpened of sluice/acquire, which does not exist",
