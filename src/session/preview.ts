@@ -32,13 +32,13 @@ export interface Preview {
   readonly white: number;
 }
 
-/** A frame as an 8-bit picture. */
+/** A frame as a picture. */
 export interface Picture {
-  /** A uint8 array, `[y, x]` or `[y, x, 3 or 4]`. */
+  /** Shape `[y, x]` or `[y, x, 3 or 4]`; uint8 for frames of one byte a pixel, else uint16. */
   readonly pixels: NdArray;
   /** Value that became 0. */
   readonly black: number;
-  /** Value that became 255. */
+  /** Value that became the largest of the picture's dtype. */
   readonly white: number;
 }
 
@@ -76,11 +76,11 @@ export async function writePreview(
 }
 
 /**
- * Makes a picture of a frame.
+ * Makes a picture of a frame: its smallest finite value is black, its largest white, the rest in proportion, rounded;
+ * NaN is black. Linear and of 16 bits, so that the values of a 16-bit frame can be computed back exactly.
  *
  * @param frame - Any dtype. `[y, x]` stays gray, `[y, x, 3]` and `[y, x, 4]` of uint8 stay colour; of anything else the
  * last two axes are shown, at the first index of the others.
- * @returns The smallest finite value as 0, the largest as 255, the rest in proportion, rounded; NaN is 0.
  */
 export function toPicture(frame: NdArray): Picture {
   const isColour = frame.shape.length === 3 && frame.dtype === "uint8" && [3, 4].includes(frame.shape[2] as number);
@@ -88,17 +88,23 @@ export function toPicture(frame: NdArray): Picture {
   const plane = contiguous(sliceArray(frame, new Array<number>(leading).fill(0)));
   const shape = plane.shape.length < 2 ? [1, plane.shape[0] ?? 1] : plane.shape;
   const values = Float64Array.from(plane.data as ArrayLike<number | bigint>, numberReader(frame));
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
+  let black = Number.POSITIVE_INFINITY;
+  let white = Number.NEGATIVE_INFINITY;
   for (const value of values) {
     if (!Number.isFinite(value)) continue;
-    if (value < low) low = value;
-    if (value > high) high = value;
+    if (value < black) black = value;
+    if (value > white) white = value;
   }
-  const scale = high > low ? 255 / (high - low) : 0;
-  const pixels = Uint8ClampedArray.from(values, (value) => (value - low) * scale);
-  if (low > high) [low, high] = [0, 0]; // nothing finite
-  return { pixels: ndArray(new Uint8Array(pixels.buffer), shape), black: low, white: high };
+  if (black > white) [black, white] = [0, 0]; // nothing finite
+  const isByte = dtypes[frame.dtype].itemSize === 1;
+  const brightest = isByte ? 255 : 65535;
+  const scale = white > black ? brightest / (white - black) : 0;
+  const levelOf = (value: number) => {
+    const level = Math.round((value - black) * scale);
+    return Number.isNaN(level) ? 0 : Math.min(brightest, Math.max(0, level));
+  };
+  const pixels = isByte ? Uint8Array.from(values, levelOf) : Uint16Array.from(values, levelOf);
+  return { pixels: ndArray(pixels, shape), black, white };
 }
 
 async function readFrame(

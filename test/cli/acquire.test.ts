@@ -91,11 +91,11 @@ describe("sluice acquire", () => {
     expect(summary.preview.frame).toBe(1);
   });
 
-  it("needs no store on disk, and then shows no preview", async () => {
+  it("needs no store on disk, and shows a frame all the same", async () => {
     const folder = scratchFolder({ "s.yaml": sessionFile("memory", 2) });
     const { code, output } = await sluice(["acquire", "s.yaml"], folder);
     expect(code).toBe(0);
-    expect(output).not.toContain("Preview");
+    expect(output).toMatch(/^Preview +\S+\.png \(camera, frame 1, /m);
   });
 
   it("reports every mistake of a session file with its path", async () => {

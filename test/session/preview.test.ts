@@ -21,7 +21,7 @@ describe("The preview", () => {
   const decode = async (path: string) =>
     (await createPngCodec().decode(await readFile(path), { identifier: path, options: {} })) as NdArray;
 
-  it.each(["zarr", "tiff", "memory"])("shows one frame of a %s store, scaled to 8 bit", async (use) => {
+  it.each(["zarr", "tiff", "memory"])("shows one frame of a %s store, from black to white", async (use) => {
     const session = await openCameraAndStage(use);
     const summary = await session.run(count({ num: 5 }));
     const preview = await writePreview(session, summary, { frame: -2 });
@@ -30,10 +30,10 @@ describe("The preview", () => {
     const values = [...(frame.data as Uint16Array)];
     const [black, white] = [Math.min(...values), Math.max(...values)];
     expect(preview).toMatchObject({ black, white });
-    const expected = values.map((value) => Math.round(((value - black) / (white - black)) * 255));
+    const expected = values.map((value) => Math.round(((value - black) / (white - black)) * 65535));
     const shown = await decode(preview?.path as string);
     expect(shown.shape).toEqual([24, 32]);
-    expect([...(shown.data as Uint8Array)]).toEqual(expected);
+    expect([...(shown.data as Uint16Array)]).toEqual(expected);
   });
 
   it("is of the middle frame, never replaces another, and needs frames", async () => {
@@ -48,16 +48,16 @@ describe("The preview", () => {
   it("makes a picture of any frame", () => {
     const line = toPicture(ndArray(Float32Array.of(-1, 0, 1, Number.NaN, Number.POSITIVE_INFINITY)));
     expect(line).toMatchObject({ black: -1, white: 1, pixels: { shape: [1, 5] } });
-    expect([...line.pixels.data]).toEqual([0, 128, 255, 0, 255]);
+    expect([...line.pixels.data]).toEqual([0, 32768, 65535, 0, 65535]);
     const flat = toPicture(ndArray(BigInt64Array.of(7n, 7n), [1, 2]));
     expect([...flat.pixels.data]).toEqual([0, 0]);
     const volume = toPicture(ndArray(Uint16Array.of(0, 10, 20, 30), [2, 1, 2]));
-    expect([...volume.pixels.data]).toEqual([0, 255]);
+    expect([...volume.pixels.data]).toEqual([0, 65535]);
     const colour = toPicture(ndArray(Uint8Array.of(0, 10, 20, 30, 40, 50), [1, 2, 3]));
     expect(colour.pixels.shape).toEqual([1, 2, 3]);
     expect([...colour.pixels.data]).toEqual([0, 51, 102, 153, 204, 255]);
     const nothing = toPicture(ndArray(Float64Array.of(Number.NaN), [1, 1]));
     expect(nothing).toMatchObject({ black: 0, white: 0 });
-    expect(byteLengthOf(nothing.pixels)).toBe(1);
+    expect(byteLengthOf(nothing.pixels)).toBe(2);
   });
 });

@@ -2,11 +2,11 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { RunProgress, RunSummary } from "../../session/plans/run.ts";
+import type { Preview } from "../../session/preview.ts";
 import type { Session } from "../../session/session.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatRate, formatTable, plural } from "../format.ts";
-import type { Preview } from "../preview.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Options of `sluice acquire`. */
@@ -26,15 +26,14 @@ export async function acquire(
   { terminal, signal }: CommandContext,
 ): Promise<number> {
   // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
-  const { openSession } = await import("../../session/index.ts");
-  const { writePreview } = await import("../preview.ts");
+  const { openSession, writePreview } = await import("../../session/index.ts");
   const session = await openSession(file, { signal });
   try {
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
     const { plan } = session.config;
     const chosen = plan && options.num !== undefined ? { ...plan, num: options.num } : plan;
     const summary = await session.run(chosen, { signal, onProgress: progressTo(terminal) });
-    const preview = await writePreview(session, summary, {});
+    const preview = await writePreview(session, summary, { frame: -1 });
     const next = nextCommand(summary);
     terminal.print({ ...summary, preview, next }, report(session, summary, preview, next));
     if (summary.exitStatus === "success") return exitCodes.ok;
