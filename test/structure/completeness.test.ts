@@ -1,5 +1,5 @@
 /** Things that must be there for each of a kind: a page for each error code, two files for each backend. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { storageErrorCodes } from "../../src/core/errors.ts";
@@ -101,5 +101,26 @@ describe("the built package", () => {
 
   it("a planted one is named", () => {
     expect(leftOver(new Map([["dist/a.js", 'import "./b.js"; import("./c.ts");']]))).toEqual(["dist/a.js: ./c.ts"]);
+  });
+});
+
+describe("package-lock.json", () => {
+  type Lock = Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>;
+
+  /** Packages for other platforms that are not locked: `npm ci` refuses such a file, and a Mac would lack them. */
+  const unlocked = (packages: Lock) =>
+    Object.values(packages).flatMap(({ optionalDependencies = {} }) =>
+      Object.keys(optionalDependencies).filter(
+        (name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)),
+      ),
+    );
+
+  it("locks the packages of every platform", () => {
+    const lock = JSON.parse(readFileSync(join(repository, "package-lock.json"), "utf8")) as { packages: Lock };
+    expect(unlocked(lock.packages)).toEqual([]);
+  });
+
+  it("a planted gap is named", () => {
+    expect(unlocked({ "node_modules/a": { optionalDependencies: { "a-darwin": "1.0.0" } } })).toEqual(["a-darwin"]);
   });
 });
