@@ -24,7 +24,7 @@ for version in "$@"; do
       if (typeof target === "object") await import(`sluice${subpath.slice(1)}`);
     }
     const { BackendSet, createRegistry, FileManager, ndArray, arraysEqual } = await import("sluice");
-    const backends = new BackendSet(createRegistry());
+    const backends = new BackendSet(createRegistry(), { memory: { use: "memory" } });
     const files = new FileManager(backends);
     const image = ndArray(Uint16Array.from({ length: 12 }, (_, i) => i * 5000), [3, 4]);
     await files.save(image, "image.tif", "memory");
