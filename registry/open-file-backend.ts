@@ -2,6 +2,7 @@
 import type { CodecSet } from "../src/codecs/codec-set.ts";
 import type { BackendBase } from "../src/core/backend.ts";
 import type { ByteStore } from "../src/core/byte-store.ts";
+import { describe } from "../src/core/checks.ts";
 import { StorageError } from "../src/core/errors.ts";
 
 const policies = ["error", "replace", "skip"] as const;
@@ -25,7 +26,7 @@ export async function openFileBackend(
   if (ifExists !== undefined && policy === undefined) {
     throw new StorageError(
       "CONFIG_INVALID",
-      `ifExists of "${instance}" must be one of ${policies.join(", ")}; got ${JSON.stringify(ifExists)}`,
+      `ifExists of "${instance}" must be one of ${policies.join(", ")}; got ${describe(ifExists)}`,
       { backend: instance, operation: "open", identifier: "ifExists" },
     );
   }

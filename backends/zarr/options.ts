@@ -1,4 +1,5 @@
 /** Options of the Zarr writer, and their checks. Light: loaded with the descriptor. */
+import { describe } from "../../src/core/checks.ts";
 import type { StandardIssue, StandardSchemaV1 } from "../../src/core/descriptor.ts";
 import { nearest, StorageError } from "../../src/core/errors.ts";
 import type { PathProvider } from "../../src/core/frame-writer.ts";
@@ -76,7 +77,7 @@ function findMistakes(options: object): StandardIssue[] {
       const hint = guess === undefined ? `known are ${Object.keys(rules).join(", ")}` : `did you mean "${guess}"?`;
       issues.push({ message: `Unknown option "${name}"; ${hint}`, path: [name] });
     } else if (value !== undefined && !rule[1](value)) {
-      issues.push({ message: `${name} must be ${rule[0]}, got ${JSON.stringify(value)}`, path: [name] });
+      issues.push({ message: `${name} must be ${rule[0]}, got ${describe(value)}`, path: [name] });
     }
   }
   return issues;

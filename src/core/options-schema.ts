@@ -1,4 +1,5 @@
 /** A checker of plain options, for backends that need no validation library. */
+import { describe } from "./checks.ts";
 import type { StandardIssue, StandardSchemaV1 } from "./descriptor.ts";
 import { nearest } from "./errors.ts";
 
@@ -34,7 +35,8 @@ export function optionsSchema<Options extends object>(
         continue;
       }
       const expected = given === undefined ? undefined : check(given);
-      if (expected !== undefined) issues.push({ message: `must be ${expected}, got ${show(given)}`, path: [name] });
+      // The kind, never the value: an option may hold a secret.
+      if (expected !== undefined) issues.push({ message: `must be ${expected}, got ${describe(given)}`, path: [name] });
     }
     return issues.length > 0 ? { issues } : { value: value as Options };
   };
@@ -56,9 +58,3 @@ export const field = {
     return (value) => (typeof value === "string" && words.includes(value) ? undefined : list);
   },
 } as const;
-
-function show(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" || value === null
-    ? JSON.stringify(value)
-    : typeof value;
-}

@@ -21,11 +21,18 @@ describe("a schema of options", () => {
 
   it("names every mistake with its path", async () => {
     expect(await messages({ label: 1, reels: -1, speed: "fastest", onEnd: {} })).toEqual([
-      "label: must be text, got 1",
-      "reels: must be a whole number ≥ 0, got -1",
-      'speed: must be "slow" or "fast", got "fastest"',
-      "onEnd: must be a function, got object",
+      "label: must be text, got a number",
+      "reels: must be a whole number ≥ 0, got a number",
+      'speed: must be "slow" or "fast", got a string',
+      "onEnd: must be a function, got a plain object",
     ]);
+  });
+
+  it("never repeats a value, which may be a secret", async () => {
+    const secret = "hunter2-4711";
+    const found = await messages({ label: [secret], reels: secret, speed: secret, onEnd: { secret } });
+    expect(found).toHaveLength(4);
+    expect(found?.join()).not.toContain(secret);
   });
 
   it("refuses unknown fields, with a guess or the known ones, inherited names too", async () => {
