@@ -13,7 +13,7 @@ export const builtins: readonly LazyBackend[] = [
     schemes: ["file"],
     contractVersion: 1,
     summary: "Files in folders; every write atomic and durable",
-    capabilities: { ...storageCapabilities, symlinks: true },
+    capabilities: { ...storageCapabilities, symlinks: true, absoluteKeys: "distinct" },
     opens: { store: true, values: true, writer: false },
     load: () => import("../backends/disk/index.ts"),
   },

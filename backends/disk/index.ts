@@ -1,6 +1,7 @@
 /** Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened. */
 import { isAbsolute, join } from "node:path";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
+import { describe } from "../../src/core/checks.ts";
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import { StorageError } from "../../src/core/errors.ts";
@@ -45,13 +46,13 @@ export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
   key: "disk",
   schemes: ["file"],
   summary: "Files in folders; every write atomic and durable",
-  capabilities: { ...storageCapabilities, symlinks: true },
+  capabilities: { ...storageCapabilities, symlinks: true, absoluteKeys: "distinct" },
   options: async () => optionsOfDisk,
   openStore: async ({ root, durability }, context) => {
     if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
       throw new StorageError(
         "CONFIG_INVALID",
-        `durability of "${context.instance}" must be "full", "data" or "none", got "${String(durability)}"`,
+        `durability of "${context.instance}" must be "full", "data" or "none", got ${describe(durability)}`,
         { backend: context.instance },
       );
     }

@@ -310,12 +310,25 @@ describe("the table of built-in backends", () => {
   });
 });
 
+describe("an opened built-in backend", () => {
+  it.each([
+    ["disk", {}],
+    ["disk", { root: "/tmp" }],
+    ["memory", {}],
+  ])("has the capabilities that its descriptor declares: %s %o", async (key, options) => {
+    const registry = createRegistry();
+    const backend = await registry.open(key, options);
+    expect(backend.capabilities).toEqual(registry.descriptor(key).capabilities);
+    await backend.close();
+  });
+});
+
 describe("the options of built-in backends", () => {
   it.each([
     ["disk", { roots: "/data" }, 'roots: unknown option; did you mean "root"?'],
-    ["disk", { durability: "some" }, 'durability: must be "full" or "data" or "none", got "some"'],
-    ["memory", { quotaBytes: -1 }, "quotaBytes: must be a whole number ≥ 0, got -1"],
-    ["memory", { ifExists: "ask" }, 'ifExists: must be "error" or "replace" or "skip", got "ask"'],
+    ["disk", { durability: "some" }, 'durability: must be "full" or "data" or "none", got a string'],
+    ["memory", { quotaBytes: -1 }, "quotaBytes: must be a whole number ≥ 0, got a number"],
+    ["memory", { ifExists: "ask" }, 'ifExists: must be "error" or "replace" or "skip", got a string'],
     ["zarr", { codek: "none" }, "codek"],
   ])("of %s are checked: %o", async (key, options, message) => {
     const registry = createRegistry();
