@@ -57,6 +57,11 @@ export class BackendSet implements AsyncDisposable {
   readonly #instances = new Map<string, Instance>();
   /** Stores of URIs and of inline configurations, and instances that were replaced: to be closed with the rest. */
   readonly #others = new Map<string, Instance>();
+  /** Which instance a store is of, to find it when the store is given back. */
+  readonly #owners = new WeakMap<ByteStore, Instance>();
+  /** Those of `#others` whose store was asked for from outside: nobody gives it back. */
+  readonly #pinned = new WeakSet<Instance>();
+  #lastNumber = 0;
   #closing: Promise<void> | undefined;
 
   /**
@@ -136,7 +141,8 @@ export class BackendSet implements AsyncDisposable {
    *
    * @param reference - An instance name: its own store, shared with its value backend. A URI such as `file:///data`: a
    * store rooted there, shared by all who ask for the same URI. A configuration `{ use, … }`: a new store.
-   * @returns A store that belongs to the set.
+   * @returns A store that belongs to the set, open until the set closes. (What a backend asks for through its context it
+   * can give back.)
    * @throws A {@link StorageError}: as {@link BackendSet.get}; `UNSUPPORTED` where the instance has no byte store.
    */
   async store(reference: string | InstanceConfig): Promise<ByteStore> {
@@ -179,7 +185,8 @@ export class BackendSet implements AsyncDisposable {
     const name = typeof reference === "string" ? reference : reference?.use;
     this.#checkOpen("store", name);
     const target = this.#target(asker, reference);
-    if (asker !== undefined) {
+    if (asker === undefined) this.#pinned.add(target);
+    else {
       const path = target.pathTo(asker);
       if (path !== undefined) {
         const names = [asker, ...path].map((instance) => instance.name).join(" → ");
@@ -189,10 +196,30 @@ export class BackendSet implements AsyncDisposable {
           identifier: name,
         });
       }
-      asker.needs.add(target);
+      asker.needs.set(target, (asker.needs.get(target) ?? 0) + 1);
     }
     const opening = target.store(this.registry, this.#context(target));
-    return this.#instances.get(target.name) === target ? opening : this.#forgetIfFailed(target, opening);
+    try {
+      const store = await (this.#instances.get(target.name) === target
+        ? opening
+        : this.#forgetIfFailed(target, opening));
+      this.#owners.set(store, target);
+      return store;
+    } catch (error) {
+      asker?.unneed(target);
+      throw error;
+    }
+  }
+
+  /** What {@link OpenContext.release} does for one instance. */
+  async #release(asker: Instance, store: ByteStore): Promise<void> {
+    const target = this.#owners.get(store);
+    if (target === undefined || !asker.needs.has(target)) return;
+    asker.unneed(target);
+    // While the set closes, it closes this store in its turn.
+    if (this.#closing !== undefined || this.#pinned.has(target) || !store.capabilities.persistent) return;
+    const isHeld = [...this.#instances.values(), ...this.#others.values()].some((other) => other.needs.has(target));
+    if (!isHeld && this.#forget(target)) await target.close();
   }
 
   #target(asker: Instance | undefined, reference: string | InstanceConfig): Instance {
@@ -212,7 +239,7 @@ export class BackendSet implements AsyncDisposable {
   /** An instance without a name in the set. */
   #other(name: string, config: InstanceConfig): Instance {
     const instance = new Instance(name, config);
-    this.#others.set(`#${this.#others.size} ${name}`, instance);
+    this.#others.set(this.#number(name), instance);
     return instance;
   }
 
@@ -220,15 +247,27 @@ export class BackendSet implements AsyncDisposable {
     try {
       return await opening;
     } catch (error) {
-      for (const [name, other] of this.#others) if (other === instance) this.#others.delete(name);
+      this.#forget(instance);
       throw error;
     }
+  }
+
+  /** False if it is none of `#others`. */
+  #forget(instance: Instance): boolean {
+    for (const [name, other] of this.#others) if (other === instance) return this.#others.delete(name);
+    return false;
+  }
+
+  /** A key in `#others` for what has no URI; never given twice. */
+  #number(name: string): string {
+    return `#${++this.#lastNumber} ${name}`;
   }
 
   #context(instance: Instance, signal?: AbortSignal): OpenContext {
     return {
       instance: instance.name,
       store: (reference) => this.#storeFor(instance, reference),
+      release: (store) => this.#release(instance, store),
       baseDirectory: this.#options.baseDirectory,
       signal,
     };
@@ -258,7 +297,7 @@ export class BackendSet implements AsyncDisposable {
           { operation: "set", identifier: instance.name },
         );
       }
-      this.#others.set(`#${this.#others.size} ${previous.name}`, previous);
+      this.#others.set(this.#number(previous.name), previous);
     }
     this.#instances.set(instance.name, instance);
   }

@@ -37,8 +37,8 @@ class Once<T> {
 export class Instance {
   /** Name in the set, or, for a store behind a URI, the URI. */
   readonly name: string;
-  /** Instances whose stores this one asked for: they close after it. */
-  readonly needs = new Set<Instance>();
+  /** Instances whose stores this one asked for, and how often it did: they close after it. */
+  readonly needs = new Map<Instance, number>();
   readonly #config: InstanceConfig | undefined;
   readonly #live: BackendBase | undefined;
   readonly #store = new Once<ByteStore>();
@@ -94,11 +94,18 @@ export class Instance {
     if (this === other) return [this];
     if (seen.has(this)) return undefined;
     seen.add(this);
-    for (const need of this.needs) {
+    for (const need of this.needs.keys()) {
       const path = need.pathTo(other, seen);
       if (path !== undefined) return [this, ...path];
     }
     return undefined;
+  }
+
+  /** Takes back one asking for another instance's store. */
+  unneed(other: Instance): void {
+    const count = this.needs.get(other) ?? 0;
+    if (count > 1) this.needs.set(other, count - 1);
+    else this.needs.delete(other);
   }
 
   /** Waits for openings under way; never rejects. */

@@ -43,7 +43,12 @@ export const tiff: BackendDescriptor<TiffWriterOptions> = defineBackend<TiffWrit
   options: async () => optionsOfTiff,
   openWriter: async (options, context) => {
     const { TiffWriter } = await import("./writer.ts");
-    return new TiffWriter(context.instance, (uri) => context.store(uri), options);
+    return new TiffWriter(
+      context.instance,
+      (uri) => context.store(uri),
+      options,
+      async (store) => context.release?.(store),
+    );
   },
 });
 

@@ -35,19 +35,25 @@ interface FrameFolder {
  */
 export class TiffWriter extends Writer {
   readonly #openStore: (uri: string) => Promise<ByteStore>;
+  readonly #releaseStore: (store: ByteStore) => Promise<void>;
   readonly #compression: "none" | "deflate";
   readonly #filesInFlight: number;
   readonly #folders = new Map<string, FrameFolder>();
   #store: ByteStore | undefined;
 
-  /** @param openStore - Opens the byte store of a URI; it stays its opener's, the writer does not close it. */
+  /**
+   * @param openStore - Opens the byte store of a URI; it stays its opener's, the writer does not close it.
+   * @param releaseStore - Called with it when the acquisition is closed, or could not begin.
+   */
   constructor(
     name: string,
     openStore: (uri: string) => Promise<ByteStore>,
     options: TiffWriterOptions & WriterOptions = {},
+    releaseStore: (store: ByteStore) => Promise<void> = async () => {},
   ) {
     super(name, options);
     this.#openStore = openStore;
+    this.#releaseStore = releaseStore;
     this.#compression = options.compression ?? "none";
     this.#filesInFlight = options.filesInFlight ?? 4;
   }
@@ -80,12 +86,13 @@ export class TiffWriter extends Writer {
     const uri = this.storeUri as string;
     const store = await this.#openStore(uri);
     this.#folders.clear();
-    for (const source of this.preparedSources) {
-      this.#folders.set(source.name, { source, encoding: encodingOf(source, this.#compression), tried: 0 });
-    }
     try {
+      for (const source of this.preparedSources) {
+        this.#folders.set(source.name, { source, encoding: encodingOf(source, this.#compression), tried: 0 });
+      }
       await store.write(METADATA_KEY, this.#describe(false), { ...options, ifAbsent: true });
     } catch (error) {
+      await this.#releaseStore(store);
       if (!isStorageError(error, "ALREADY_EXISTS")) throw error;
       const message = `${uri} holds an acquisition already; set another URI`;
       throw new StorageError("ALREADY_EXISTS", message, { backend: this.name, operation: "kickoff", cause: error });
@@ -103,6 +110,7 @@ export class TiffWriter extends Writer {
 
   protected async finalize(): Promise<void> {
     const store = this.#store as ByteStore;
+    this.#store = undefined;
     const failures: unknown[] = [];
     for (const [name, { source, tried }] of this.#folders) {
       const loose = Array.from({ length: tried - source.framesWritten }, (_, i) =>
@@ -111,12 +119,13 @@ export class TiffWriter extends Writer {
       const results = await store.deleteMany(loose);
       failures.push(...results.flatMap((result) => result.error ?? []));
     }
-    try {
-      await store.write(METADATA_KEY, this.#describe(true));
-    } catch (error) {
-      failures.push(error);
+    for (const step of [() => store.write(METADATA_KEY, this.#describe(true)), () => this.#releaseStore(store)]) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
     }
-    this.#store = undefined;
     throwFailures(failures, `Closing ${this.storeUri} failed`);
   }
 

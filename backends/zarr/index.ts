@@ -35,7 +35,8 @@ export const zarr = defineBackend<ZarrOptions>({
   options: async () => (await import("./options.ts")).zarrOptionsSchema,
   openWriter: async (options, context) => {
     const { storeOpener, ZarrWriter } = await import("./writer.ts");
-    return new ZarrWriter(context.instance, storeOpener(context.store, options.durability), options);
+    const openStore = storeOpener(context.store, options.durability);
+    return new ZarrWriter(context.instance, openStore, options, async (store) => context.release?.(store));
   },
 });
 export default zarr;

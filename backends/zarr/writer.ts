@@ -21,6 +21,9 @@ import { ShardWriter } from "./shard-writer.ts";
 /** Opens the byte store of a URI. */
 export type OpenStoreAt = (uri: string) => Promise<ByteStore>;
 
+/** Gives a store back to its opener. */
+export type ReleaseStore = (store: ByteStore) => Promise<void>;
+
 /** Most chunks of one shard: its index has 256 KiB then, which every reader fetches whole. */
 const MAX_CHUNKS = 16_384;
 /** Larger blocks are no faster: they leave the processor's cache between the copy and the write. */
@@ -49,15 +52,25 @@ interface OpenArray {
 export class ZarrWriter extends Writer {
   readonly #options: CheckedZarrOptions;
   readonly #openStore: OpenStoreAt;
+  readonly #releaseStore: ReleaseStore;
   readonly #arrays = new Map<string, OpenArray>();
   #store: ByteStore | undefined;
 
-  /** @param openStore - The store stays its opener's: the writer does not close it. */
-  constructor(name: string, openStore: OpenStoreAt, options: ZarrOptions & WriterOptions = {}) {
+  /**
+   * @param openStore - The store stays its opener's: the writer does not close it.
+   * @param releaseStore - Called with it when the acquisition is closed, or could not begin.
+   */
+  constructor(
+    name: string,
+    openStore: OpenStoreAt,
+    options: ZarrOptions & WriterOptions = {},
+    releaseStore: ReleaseStore = async () => {},
+  ) {
     const { timers, ...rest } = options;
     super(name, options);
     this.#options = checkZarrOptions(rest);
     this.#openStore = openStore;
+    this.#releaseStore = releaseStore;
   }
 
   get mimetype(): string {
@@ -72,9 +85,9 @@ export class ZarrWriter extends Writer {
     await super.kickoff(options);
     const uri = this.storeUri as string;
     const store = await this.#openStore(uri);
-    await this.#checkEmpty(store, uri, options);
     const written: string[] = [];
     try {
+      await this.#checkEmpty(store, uri, options);
       await store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)), { ...options, ifAbsent: true });
       written.push("zarr.json");
       const sources = this.preparedSources;
@@ -88,7 +101,11 @@ export class ZarrWriter extends Writer {
     } catch (error) {
       // Without this, a second try would find the beginnings of the first.
       this.#arrays.clear();
-      await store.deleteMany(written);
+      try {
+        if (written.length > 0) await store.deleteMany(written);
+      } finally {
+        await this.#releaseStore(store);
+      }
       throw error;
     }
     this.#store = store;
@@ -109,7 +126,11 @@ export class ZarrWriter extends Writer {
           this.#closeArray(name, array),
     );
     const attributes = () => store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)));
-    await runAll(this.metadataChanged ? [...closings, attributes] : closings, `Closing ${this.storeUri} failed`);
+    try {
+      await runAll(this.metadataChanged ? [...closings, attributes] : closings, `Closing ${this.storeUri} failed`);
+    } finally {
+      await this.#releaseStore(store);
+    }
   }
 
   /** The array node itself, which is what Tiled's Zarr adapter opens; the chunk is the one that readers see. */

@@ -42,6 +42,12 @@ export interface OpenContext {
   readonly instance: string;
   /** Opens (or shares) the byte store of a named instance, a URL, or a configuration; its owner closes it. */
   store(reference: string | InstanceConfig): Promise<ByteStore>;
+  /**
+   * Gives back a store that {@link OpenContext.store} answered, once for each answer, by whoever needs it no more, so
+   * that a long session does not keep one for each acquisition. Its owner closes it if nobody else holds it; a named
+   * instance stays open, and so does a store whose values would be lost with it.
+   */
+  release?(store: ByteStore): Promise<void>;
   /** Folder that relative paths in the options are relative to: that of the session file, else the working directory. */
   readonly baseDirectory?: string | undefined;
   /** Cancels opening. */

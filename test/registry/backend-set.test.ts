@@ -1,5 +1,10 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { disk } from "../../backends/disk/index.ts";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
 import { Registry } from "../../registry/registry.ts";
@@ -8,6 +13,7 @@ import type { ByteStore } from "../../src/core/byte-store.ts";
 import { defineBackend, type OpenContext } from "../../src/core/descriptor.ts";
 import { StorageResolutionError } from "../../src/core/errors.ts";
 import type { FrameWriter } from "../../src/core/frame-writer.ts";
+import { ndArray } from "../../src/core/nd-array.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { TapeBackend, tape, tapeCapabilities } from "./tape.ts";
 
@@ -18,7 +24,7 @@ interface LinkedOptions {
 }
 
 /** A registry with `tape`, and with `linked`, a byte store that depends on others; `log` has what happened. */
-function linkedRegistry(): { registry: Registry; log: string[]; contexts: OpenContext[] } {
+function linkedRegistry({ persistent = true } = {}): { registry: Registry; log: string[]; contexts: OpenContext[] } {
   const log: string[] = [];
   const contexts: OpenContext[] = [];
   const registry = new Registry();
@@ -31,7 +37,8 @@ function linkedRegistry(): { registry: Registry; log: string[]; contexts: OpenCo
       contexts.push(context);
       log.push(`open ${context.instance}`);
       for (const reference of options.on ?? []) await context.store(reference);
-      return { name: context.instance, close: async () => void log.push(`close ${context.instance}`) } as ByteStore;
+      const close = async () => void log.push(`close ${context.instance}`);
+      return { name: context.instance, capabilities: { persistent }, close } as Partial<ByteStore> as ByteStore;
     },
     openWriter: async (options, context) => {
       for (const reference of options.on ?? []) await context.store(reference);
@@ -323,5 +330,94 @@ describe("a writer of a set", () => {
     const set = new BackendSet(linkedRegistry().registry);
     expect(await rejectionOf(set.openWriter({ use: "tape" }))).toMatchObject({ code: "UNSUPPORTED" });
     expect(await rejectionOf(set.openWriter({ use: "tap" }))).toMatchObject({ code: "UNKNOWN_BACKEND" });
+  });
+});
+
+describe("a store that is given back", () => {
+  it.each([
+    ["zarr", {}],
+    ["zarr", { durability: "none" }],
+    ["tiff", {}],
+  ])("of an acquisition is closed with it: a hundred runs of %s %o keep none open", async (use, options) => {
+    const folder = await mkdtemp(join(tmpdir(), "sluice-runs-"));
+    const open = new Set<ByteStore>();
+    let opened = 0;
+    const registry = createRegistry();
+    registry.register(
+      {
+        ...disk,
+        openStore: async (config, context) => {
+          const store = await (disk.openStore as NonNullable<typeof disk.openStore>)(config, context);
+          const close = store.close.bind(store);
+          store.close = async () => {
+            open.delete(store);
+            await close();
+          };
+          open.add(store);
+          opened++;
+          return store;
+        },
+      },
+      { override: true },
+    );
+    await using set = new BackendSet(registry);
+    const writer = await set.openWriter({ use, ...options });
+    writer.updateSource("cam", "uint8", [2, 2]);
+    for (let run = 0; run < 100; run++) {
+      writer.setUri(pathToFileURL(join(folder, `run ${run % 98}`)).href); // the last two are there already
+      const sink = await writer.prepare("cam");
+      const starting = writer.kickoff();
+      if (run >= 98) expect(await rejectionOf(starting)).toMatchObject({ code: "ALREADY_EXISTS" });
+      await starting.catch(() => {});
+      if (run < 98) await sink.write(ndArray(new Uint8Array(4), [2, 2]));
+      await sink.close();
+      expect(open.size).toBe(0);
+    }
+    expect(opened).toBe(100);
+    await rm(folder, { recursive: true });
+  });
+
+  it("stays open for others who asked for it, and is a new one for who asks later", async () => {
+    const { registry, log, contexts } = linkedRegistry();
+    const set = new BackendSet(registry, { a: { use: "linked" }, b: { use: "linked" } });
+    await Promise.all([set.store("a"), set.store("b")]);
+    const [a, b] = contexts as [OpenContext, OpenContext];
+    const shared = await a.store("linked:shared");
+    expect([await b.store("linked:shared"), await b.store("linked:shared")]).toEqual([shared, shared]);
+    for (const context of [a, a, b]) await context.release?.(shared); // the second of "a" is one too many
+    expect(log).not.toContain("close linked:shared");
+    await b.release?.(shared);
+    expect(log).toContain("close linked:shared");
+    expect(await a.store("linked:shared")).not.toBe(shared);
+    await set.close();
+    expect(log.filter((line) => line === "close linked:shared")).toHaveLength(2);
+  });
+
+  it("stays open if it has a name, if it was asked for from outside, and if its values would be lost", async () => {
+    const { registry, log, contexts } = linkedRegistry({ persistent: false });
+    const set = new BackendSet(registry, { a: { use: "linked" }, raw: { use: "linked", on: [] } });
+    await set.store("a");
+    const context = contexts[0] as OpenContext;
+    await context.release?.(await context.store("raw"));
+    const outside = await set.store("linked:outside");
+    await context.release?.(await context.store("linked:outside"));
+    const passing = await context.store("linked:passing");
+    await context.release?.(passing);
+    expect(log.filter((line) => line.startsWith("close"))).toEqual([]);
+    expect([await set.store("linked:outside"), await context.store("linked:passing")]).toEqual([outside, passing]);
+    await set.close();
+    expect(log.filter((line) => line.startsWith("close"))).toHaveLength(4);
+  });
+
+  it("leaves all others in their places, also after failures", async () => {
+    const { registry, log } = linkedRegistry();
+    const set = new BackendSet(registry);
+    const failing = set.store({ use: "linked", on: ["nobody"] });
+    const kept = set.store({ use: "linked" });
+    await rejectionOf(failing);
+    await kept;
+    await set.store({ use: "linked" });
+    await set.close();
+    expect(log.filter((line) => line === "close linked")).toHaveLength(2);
   });
 });
