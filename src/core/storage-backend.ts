@@ -102,8 +102,9 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
         });
       }
       const there = await this.doStat(key, { ...options, followSymlinks: false });
-      if (there.kind !== "missing" && (options.ifExists !== "replace" || there.kind !== "symlink")) {
-        throw this.#exists(link, context);
+      const isLink = there.kind === "symlink";
+      if (there.kind !== "missing" && (options.ifExists !== "replace" || !isLink)) {
+        throw this.#exists(link, context, isLink ? undefined : "a link replaces only links; choose another key");
       }
       await this.#checkTarget(key, options, context);
       await this.doSymlink(target, key, options);
@@ -183,14 +184,17 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
       const { kind } = await this.#need(source, options, context);
       const where = { ...context, identifier: to };
       if (isInside(target, source)) {
-        if (target === source) throw this.#exists(to, where);
+        if (target === source) throw this.#exists(to, where, `it is what you ${operation}; choose another key`);
         if (kind === "directory") {
           throw new StorageError("INVALID_KEY", `Cannot ${operation} "${from}" into itself ("${to}")`, where);
         }
       }
       const there = await this.doStat(target, { ...options, followSymlinks: false });
-      const replaces = options.ifExists === "replace" && there.kind !== "directory" && kind !== "directory";
-      if (there.kind !== "missing" && !replaces) throw this.#exists(to, where);
+      const isReplaceable = there.kind !== "directory" && kind !== "directory";
+      if (there.kind !== "missing" && !(isReplaceable && options.ifExists === "replace")) {
+        const advice = "only files replace files; use deleteAll first or choose another key";
+        throw this.#exists(to, where, isReplaceable ? undefined : advice);
+      }
       await this.#checkTarget(target, options, where);
       await run(source, target);
     });
@@ -259,12 +263,12 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     }
   }
 
-  #exists(identifier: string, context: ErrorContext): StorageError {
-    return new StorageError(
-      "ALREADY_EXISTS",
-      `"${identifier}" exists in "${this.name}"; pass ifExists: "replace" or choose another key`,
-      context,
-    );
+  #exists(
+    identifier: string,
+    context: ErrorContext,
+    advice = 'pass ifExists: "replace" or choose another key',
+  ): StorageError {
+    return new StorageError("ALREADY_EXISTS", `"${identifier}" exists in "${this.name}"; ${advice}`, context);
   }
 }
 

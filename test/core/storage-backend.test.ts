@@ -403,3 +403,20 @@ describe("directories and links", () => {
     await expect(backend.createSymlink("a", "l")).rejects.toMatchObject({ code: "UNSUPPORTED" });
   });
 });
+
+describe("the advice for a target that is there", () => {
+  const backend = () => holding({ a: file(1), b: file(2), d: null, l: link("a") });
+
+  it.each([
+    ["copy", "a", "b", "error", "pass ifExists"],
+    ["copy", "a", "a", "replace", "it is what you copy"],
+    ["move", "a", "a", "replace", "it is what you move"],
+    ["copy", "d", "a", "replace", "only files replace files"],
+    ["createSymlink", "a", "b", "replace", "a link replaces only links"],
+    ["createSymlink", "a", "l", "error", "pass ifExists"],
+  ] as const)("%s of %s to %s with ifExists %s says what would work", async (operation, from, to, ifExists, advice) => {
+    const rejecting = backend()[operation](from, to, { ifExists });
+    await expect(rejecting).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+    await expect(rejecting).rejects.toThrow(advice);
+  });
+});
