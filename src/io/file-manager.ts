@@ -258,10 +258,18 @@ export class FileManager {
     const storage = await this.#with("move", backend);
     const isLinkInTheWay = replaceSymlinks && (await storage.stat(to, { signal })).kind === "symlink";
     if (!isLinkInTheWay) return storage.move(from, to, { ifExists, signal });
-    // A directory replaces nothing in one step, so the link goes first, once the source is known to be there.
     const { kind } = await storage.stat(from, { signal });
-    if (kind === "directory") await storage.delete(to, { signal });
-    return storage.move(from, to, { ifExists: "replace", signal });
+    if (kind !== "directory") return storage.move(from, to, { ifExists: "replace", signal });
+    // A directory replaces nothing in one step, so the link steps aside, and comes back if the move is refused.
+    const aside = `${to}.replaced-${crypto.randomUUID()}`;
+    await storage.move(to, aside, { signal });
+    try {
+      await storage.move(from, to, { signal });
+    } catch (error) {
+      await storage.move(aside, to);
+      throw error;
+    }
+    await storage.delete(aside);
   }
 
   /**

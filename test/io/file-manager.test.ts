@@ -326,3 +326,26 @@ describe("links of a FileManager", () => {
     });
   });
 });
+
+describe("a move of a directory over a link", () => {
+  it("replaces the link, and leaves nothing beside it", async () => {
+    const files = new FileManager({ memory: new MemoryBackend() });
+    await files.ensureDirectory("d", "memory");
+    await files.save(1, "d/a", "memory");
+    await files.createSymlink("d/a", "l", "memory");
+    await files.move("d", "l", "memory", { replaceSymlinks: true });
+    expect(await files.load("l/a", "memory")).toBe(1);
+    expect(await files.listDir("", "memory")).toEqual(["l"]);
+  });
+
+  it("keeps the link if the move is refused", async () => {
+    const files = new FileManager({ memory: new MemoryBackend() });
+    await files.ensureDirectory("d", "memory");
+    await files.save(1, "a", "memory");
+    await files.createSymlink("a", "d/l", "memory");
+    const error = await rejectionOf(files.move("d", "d/l", "memory", { replaceSymlinks: true }));
+    expect(error).toMatchObject({ code: "INVALID_KEY" });
+    expect(await files.listDir("d", "memory")).toEqual(["l"]);
+    expect(await files.load("d/l", "memory")).toBe(1);
+  });
+});
