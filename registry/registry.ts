@@ -146,6 +146,18 @@ export class Registry {
     return descriptor.openWriter(await checkOptions(descriptor, options, where.instance), where);
   }
 
+  /**
+   * A registry with the same backends, for a session that adds its own. What is registered in one later is not in the
+   * other; modules that are imported are shared.
+   */
+  clone(): Registry {
+    const copy = new Registry();
+    for (const [key, entry] of this.#entries) copy.#entries.set(key, entry);
+    for (const [name, entry] of this.#names) copy.#names.set(name, entry);
+    for (const [scheme, entry] of this.#schemes) copy.#schemes.set(scheme, entry);
+    return copy;
+  }
+
   #need(key: string): Entry {
     const entry = this.#names.get(lower(key));
     if (entry !== undefined) return entry;

@@ -2,7 +2,7 @@
  * The parts of a session file that other people check: backends and writers by their descriptors, devices by their
  * classes. Loads what the file names, and opens nothing.
  */
-import { loadPlugins, Registry } from "../../registry/index.ts";
+import { loadPlugins, type Registry } from "../../registry/index.ts";
 import type { StandardSchemaV1 } from "../core/descriptor.ts";
 import { nearest, StorageError } from "../core/errors.ts";
 import { builtinDevices } from "./builtin.ts";
@@ -56,7 +56,7 @@ export interface CheckedParts {
  * @param baseDirectory - Folder of the session file.
  */
 export async function checkParts(sections: Sections, base: Registry, baseDirectory: string): Promise<CheckedParts> {
-  const registry = copyRegistry(base);
+  const registry = base.clone();
   const mistakes: Mistake[] = [];
   for (const [index, plugin] of sections.plugins.entries()) {
     try {
@@ -79,15 +79,6 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
     else devices.push(checked);
   }
   return { registry, devices, mistakes };
-}
-
-function copyRegistry(base: Registry): Registry {
-  const copy = new Registry();
-  for (const key of base.keys()) {
-    const info = base.descriptor(key);
-    copy.registerLazy({ ...info, contractVersion: 1, load: () => base.load(key) });
-  }
-  return copy;
 }
 
 async function checkBackend(
