@@ -31,7 +31,10 @@ export class Source implements SourceInfo {
   readonly dataKey: string;
   readonly mimetype: string;
   readonly extra: Readonly<Record<string, unknown>>;
+  /** Of this acquisition. */
   capacity: number;
+  /** Of acquisitions that are prepared without one of their own. */
+  readonly registeredCapacity: number;
   framesWritten = 0;
   framesRejected = 0;
   collectionCounter = 0;
@@ -66,6 +69,7 @@ export class Source implements SourceInfo {
     this.shape = Object.freeze([...registration.shape]);
     this.capacity = registration.capacity ?? 0;
     checkInteger(this.capacity, `Capacity of source "${this.name}"`, 0, context);
+    this.registeredCapacity = this.capacity;
     this.dataKey = this.name;
     this.mimetype = registration.mimetype;
     this.extra = Object.freeze({ ...registration.extra });

@@ -203,7 +203,7 @@ export abstract class Writer implements FrameWriter {
    */
   async prepare(name: string, capacity?: number): Promise<FrameSink> {
     const source = this.#sources.get("prepare", name);
-    const limit = capacity ?? source.capacity;
+    const limit = capacity ?? source.registeredCapacity;
     checkInteger(limit, "capacity", 0, this.#sources.context("prepare", name));
     const sink = new WriterFrameSink(name, this.#sinkOwner);
     source.begin(sink, limit);
@@ -388,7 +388,8 @@ export abstract class Writer implements FrameWriter {
       }
     }
     try {
-      const sink = await prepare(name, capacity);
+      // An override may declare a default of its own, 0 in the seed guide, and would pass that to super.
+      const sink = await prepare(name, capacity ?? source.registeredCapacity);
       if (source.sink === undefined)
         throw new StorageError("UNEXPECTED", `prepare did not call super.prepare`, context);
       return sink;

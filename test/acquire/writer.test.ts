@@ -282,6 +282,35 @@ describe("A source", () => {
   });
 });
 
+describe("The capacity of a source is the registered one", () => {
+  /** The guide's own override, with the guide's own default. */
+  class GuideWriter extends PlainWriter {
+    override async prepare(name: string, capacity = 0): Promise<FrameSink> {
+      return super.prepare(name, capacity);
+    }
+  }
+
+  it("when an override of prepare has a default of its own", async () => {
+    const writer = new GuideWriter("w", { uri: "plain://a" });
+    writer.register("cam", "uint8", [4, 4], 1);
+    await writer.open("cam");
+    await writer.writeFrame("cam", frame);
+    expect(await codeOf(writer.writeFrame("cam", frame))).toBe("CAPACITY_EXCEEDED");
+    expect(writer.sources.get("cam")?.framesRejected).toBe(1);
+  });
+
+  it("again after an acquisition that was prepared with another", async () => {
+    const writer = new PlainWriter("w");
+    const sink = await openOne(writer, 1);
+    await sink.close();
+    writer.setUri("plain://next");
+    const next = await writer.prepare("cam");
+    await writer.kickoff();
+    await next.write(frame);
+    expect(await next.write(frame)).toBe(1);
+  });
+});
+
 describe("Counts", () => {
   it("of an observer do not mix two acquisitions", async () => {
     const writer = new PlainWriter("w");
