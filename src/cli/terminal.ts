@@ -15,6 +15,7 @@ export class Terminal {
   readonly json: boolean;
   readonly #verbose: boolean;
   #line = "";
+  #hasPrinted = false;
 
   constructor(options: GlobalOptions) {
     this.json = options.json ?? false;
@@ -24,6 +25,7 @@ export class Terminal {
 
   /** Prints a result: the lines for people, or the value as JSON. */
   print(value: unknown, lines: readonly string[]): void {
+    this.#hasPrinted = true;
     process.stdout.write(this.json ? `${JSON.stringify(value, replaceBigInt, 2)}\n` : lines.map(endLine).join(""));
   }
 
@@ -50,11 +52,14 @@ export class Terminal {
     this.#line = shown;
   }
 
-  /** Prints an error: one line with its code, and with `--json` the same as a document on stdout. */
+  /**
+   * Prints an error: one line with its code, and with `--json` the same as a document on stdout, unless the result is
+   * there already: what fails after it is told by stderr and the exit code.
+   */
   fail(error: unknown): void {
     this.say(`sluice: ${describeError(error)}`);
     if (this.#verbose) process.stderr.write(endLine(stackOf(error)));
-    if (this.json) this.print({ error: errorDocument(error) }, []);
+    if (this.json && !this.#hasPrinted) this.print({ error: errorDocument(error) }, []);
   }
 
   /** Removes a progress line, so that the next line begins where it should. */

@@ -44,6 +44,17 @@ function documents(folder: string): { name: string; doc: Record<string, unknown>
 }
 
 describe("sluice acquire", () => {
+  it("prints one JSON document also when closing fails after the run", async () => {
+    const folder = scratchFolder({
+      "s.yaml": sessionFile("zarr", 2, '  door: {use: "./door.mjs#Door"}'),
+      "door.mjs": 'export class Door { close() { throw new Error("stuck"); } }',
+    });
+    const { code, output, errors } = await sluice(["acquire", "s.yaml", "--json"], folder);
+    expect(code).toBe(1);
+    expect(JSON.parse(output)).toMatchObject({ exitStatus: "success", events: 2 });
+    expect(errors).toContain("stuck");
+  });
+
   it("says where the data is, how many frames each device wrote, how fast, and what to try next", async () => {
     const folder = scratchFolder({ "s.yaml": sessionFile("zarr", 5) });
     const { code, output, errors } = await sluice(["acquire", "s.yaml"], folder);
