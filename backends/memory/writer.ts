@@ -40,6 +40,11 @@ export class MemoryWriter extends Writer {
     return true;
   }
 
+  /** A `mem:` URI, also where the acquisition was given a folder: no file is there for a reader of documents to look for. */
+  override get storeUri(): string | undefined {
+    return super.storeUri?.replace(/^file:/i, "mem:");
+  }
+
   /** Bytes that all frames take. */
   get byteLength(): number {
     return this.#byteLength;

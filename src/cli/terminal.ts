@@ -102,8 +102,8 @@ function replaceBigInt(_key: string, value: unknown): unknown {
   return BigInt(Number(value)) === value ? Number(value) : String(value);
 }
 
-/** `sluice ls | head` closes the pipe early; that is no failure. */
+/** `sluice ls | head` closes the pipe early; that is no failure, and hides none that was found before. */
 function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(0);
+  if (error.code === "EPIPE") process.exit();
   throw error;
 }

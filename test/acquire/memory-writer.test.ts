@@ -41,6 +41,16 @@ it("The memory writer says where its frames are as mem://…#source", async () =
   await writer.close();
 });
 
+it("The memory writer claims no file, also when it is sent to the folder of a run", async () => {
+  const writer = new MemoryWriter("m");
+  const sink = await open(writer, "file://localhost/data/count_00000");
+  await sink.write(frame(0));
+  expect(writer.storeUri).toMatch(/^mem:.*count_00000$/);
+  expect(writer.collectStreamDocs("cam", 1)[0]?.[1]).toMatchObject({ uri: `${writer.storeUri}#cam` });
+  expect(writer.frames("cam")).toHaveLength(1);
+  await writer.close();
+});
+
 it("The memory backend opens its writer with the options of a session", async () => {
   const writer = await memory.openWriter?.(
     { quotaBytes: 8, uri: "mem://a" },

@@ -107,6 +107,8 @@ describe("sluice acquire", () => {
     const { code, output } = await sluice(["acquire", "s.yaml"], folder);
     expect(code).toBe(0);
     expect(output).toMatch(/^Preview +\S+\.png \(camera, frame 1, /m);
+    expect(output).toMatch(/^Data +in memory only/m);
+    expect(output).not.toContain("Try next");
   });
 
   it("reports every mistake of a session file with its path", async () => {

@@ -78,7 +78,7 @@ function report(
     ).map((line) => line.trimEnd()),
     "",
     ...Object.entries(stores).map(
-      ([group, uri]) => `Data        ${shown(uri)}${group === "default" ? "" : ` (${group})`}`,
+      ([group, uri]) => `Data        ${dataLocation(uri)}${group === "default" ? "" : ` (${group})`}`,
     ),
     ...(summary.folder === undefined ? [] : [`Documents   ${shown(summary.folder)}/documents.jsonl`]),
     ...(preview === undefined ? [] : [previewLine(preview)]),
@@ -94,6 +94,10 @@ function previewLine({ path, device, frame, black, white }: Preview): string {
 function nextCommand({ stores }: RunSummary): string | undefined {
   const uri = Object.values(stores).find((each) => each.startsWith("file:"));
   return uri === undefined ? undefined : `npx sluice info ${quote(shown(uri))}`;
+}
+
+function dataLocation(uri: string): string {
+  return uri.startsWith("mem:") ? "in memory only, gone when this command ends" : shown(uri);
 }
 
 /** A location as one would type it here: relative where that is shorter. */
