@@ -3,7 +3,7 @@ import { closeSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { BackendSet, createRegistry } from "../dist/registry/index.js";
-import { FileManager } from "../dist/src/io/index.js";
+import { FileManager } from "../dist/src/index.js";
 import { noiseFrames } from "./support/frames.mjs";
 import { interleave } from "./support/interleave.mjs";
 
