@@ -176,3 +176,4 @@ export {
 } from "./io/file-manager.ts";
 export { imageExtensions } from "./io/image-extensions.ts";
 export type { BetweenOptions, TransferEnd } from "./io/transfer.ts";
+export { type JsonUpdate, type UpdateJsonOptions, updateJson } from "./io/update-json.ts";
