@@ -57,7 +57,7 @@ type Mutable<T> = { -readonly [Name in keyof T]: T[Name] extends readonly number
  * Counts calls, bytes, failures and latencies, and publishes each call on a diagnostics channel: nothing is formatted
  * and no object is made while nobody listens. Around `retry` it sees what callers see, inside it each attempt.
  *
- * @see unstorage, which traces on `diagnostics_channel` too; {@link bridgeToOpenTelemetry}
+ * @see unstorage, which traces on `diagnostics_channel` too
  */
 export class MeterStore extends PartwiseStore {
   /** Name in events. */

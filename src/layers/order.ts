@@ -72,14 +72,19 @@ const once: Partial<Record<LayerKind, string>> = {
  * @throws A {@link StorageError} `CONFIG_INVALID` that has the reason.
  */
 export function checkOrder(kind: LayerKind, below: readonly LayerKind[], instance: string): void {
-  const context = { backend: instance, operation: "stack", identifier: kind };
-  for (const { outer, inner, reason } of orderRules) {
-    if (inner !== kind || !below.includes(outer)) continue;
-    const message = `Layers of "${instance}": ${inner} goes inside ${outer}; ${reason}`;
-    throw new StorageError("CONFIG_INVALID", message, context);
-  }
+  const mistake = orderMistake(kind, below);
+  if (mistake === undefined) return;
+  throw new StorageError("CONFIG_INVALID", `Layers of "${instance}": ${mistake}`, {
+    backend: instance,
+    operation: "stack",
+    identifier: kind,
+  });
+}
+
+/** Why a layer does not belong around those below it; `undefined` if it does. */
+export function orderMistake(kind: LayerKind, below: readonly LayerKind[]): string | undefined {
+  const broken = orderRules.find(({ outer, inner }) => inner === kind && below.includes(outer));
+  if (broken !== undefined) return `${broken.inner} goes inside ${broken.outer}; ${broken.reason}`;
   const why = once[kind];
-  if (why !== undefined && below.includes(kind)) {
-    throw new StorageError("CONFIG_INVALID", `Layers of "${instance}": ${kind} stands there twice; ${why}`, context);
-  }
+  return why !== undefined && below.includes(kind) ? `${kind} stands there twice; ${why}` : undefined;
 }
