@@ -14,6 +14,12 @@ export { type LatencyOptions, LatencyStore } from "./latency.ts";
 export type { LayerContext, StoreReference } from "./layer-table.ts";
 export { LimitStore } from "./limit.ts";
 export { METER_CHANNEL, type MeterEvent, type MeterOptions, MeterStore, type OperationCount } from "./meter.ts";
+export {
+  bridgeToOpenTelemetry,
+  type TelemetryApi,
+  type TelemetryCounter,
+  type TelemetryHistogram,
+} from "./open-telemetry.ts";
 export { type LayerKind, layerKinds, type OrderRule, orderRules } from "./order.ts";
 export { type Materialized, type MaterializeOptions, type OverlayOptions, OverlayStore } from "./overlay.ts";
 export { PartwiseStore } from "./partwise-store.ts";

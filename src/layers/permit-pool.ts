@@ -58,7 +58,7 @@ export class PermitPool {
   /**
    * Runs a call with a permit.
    *
-   * @param bytesIn - Bytes that go down; they are waited for.
+   * @param call - Its signal, and the bytes that it sends down.
    * @param bytesOf - Bytes that came up; known only afterwards, the next call waits for them.
    */
   async run<T>(
