@@ -6,10 +6,11 @@
 import type { CodecSet } from "../src/codecs/codec-set.ts";
 import { BackendBase } from "../src/core/backend.ts";
 import type { ByteStore, OperationOptions } from "../src/core/byte-store.ts";
-import type { InstanceConfig, OpenContext } from "../src/core/descriptor.ts";
+import type { InstanceConfig } from "../src/core/descriptor.ts";
 import { runAll, StorageError, StorageResolutionError } from "../src/core/errors.ts";
 import type { FrameWriter } from "../src/core/frame-writer.ts";
-import { Instance } from "./instance.ts";
+import type { PermitPool } from "../src/layers/permit-pool.ts";
+import { Instance, type InstanceContext } from "./instance.ts";
 import { type RegisterOptions, type Registry, unknownName } from "./registry.ts";
 import { isUri, resolveUri } from "./uri.ts";
 
@@ -62,6 +63,8 @@ export class BackendSet implements AsyncDisposable {
   /** Those of `#others` whose store was asked for from outside: nobody gives it back. */
   readonly #pinned = new WeakSet<Instance>();
   #lastNumber = 0;
+  /** Pools of `limit` layers that have a name, shared by all instances. */
+  readonly #pools = new Map<string, PermitPool>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -263,12 +266,13 @@ export class BackendSet implements AsyncDisposable {
     return `#${++this.#lastNumber} ${name}`;
   }
 
-  #context(instance: Instance, signal?: AbortSignal): OpenContext {
+  #context(instance: Instance, signal?: AbortSignal): InstanceContext {
     return {
       instance: instance.name,
       store: (reference) => this.#storeFor(instance, reference),
       release: (store) => this.#release(instance, store),
       baseDirectory: this.#options.baseDirectory,
+      pools: this.#pools,
       signal,
     };
   }

@@ -5,6 +5,8 @@ import type { ByteStore } from "../src/core/byte-store.ts";
 import type { InstanceConfig, OpenContext } from "../src/core/descriptor.ts";
 import { runAll, StorageError } from "../src/core/errors.ts";
 import type { FrameWriter } from "../src/core/frame-writer.ts";
+import type { PermitPool } from "../src/layers/permit-pool.ts";
+import type { LayerConfig } from "../src/layers/stack.ts";
 import { openFileBackend } from "./open-file-backend.ts";
 import type { Registry } from "./registry.ts";
 
@@ -33,6 +35,12 @@ class Once<T> {
   }
 }
 
+/** What an instance gets from its set when something of it is opened. */
+export interface InstanceContext extends OpenContext {
+  /** Pools of `limit` layers by name. */
+  readonly pools: Map<string, PermitPool>;
+}
+
 /** An instance by configuration, opened on demand, or a live one. */
 export class Instance {
   /** Name in the set, or, for a store behind a URI, the URI. */
@@ -52,12 +60,13 @@ export class Instance {
   }
 
   /** The value backend, opened once. */
-  async values(registry: Registry, context: OpenContext, codecs?: CodecSet): Promise<BackendBase> {
+  async values(registry: Registry, context: InstanceContext, codecs?: CodecSet): Promise<BackendBase> {
     if (this.#live !== undefined) return this.#live;
     return this.#values.get(async () => {
-      const { use, options } = this.#split();
+      const { use, options, layers } = this.#split();
       const descriptor = await registry.load(use);
-      if (descriptor.open !== undefined || descriptor.openStore === undefined) {
+      // Layers are around bytes: a backend that keeps values in a way of its own, and has bytes too, gets the codecs.
+      if (layers === undefined && (descriptor.open !== undefined || descriptor.openStore === undefined)) {
         return registry.open(use, options, context);
       }
       const store = await this.store(registry, context);
@@ -66,11 +75,12 @@ export class Instance {
   }
 
   /** The byte store, opened once; the one that the value backend is above, where it is a file-like one. */
-  async store(registry: Registry, context: OpenContext): Promise<ByteStore> {
+  async store(registry: Registry, context: InstanceContext): Promise<ByteStore> {
     if (this.#live === undefined) {
       return this.#store.get(async () => {
-        const { use, options } = this.#split();
-        return registry.openStore(use, options, context);
+        const { use, options, layers } = this.#split();
+        const store = await registry.openStore(use, options, context);
+        return layers === undefined ? store : this.#layered(store, layers, context);
       });
     }
     const { FileBackend } = await import("../src/codecs/file-backend.ts");
@@ -82,9 +92,13 @@ export class Instance {
   }
 
   /** The frame writer, opened once. */
-  async openWriter(registry: Registry, context: OpenContext): Promise<FrameWriter> {
+  async openWriter(registry: Registry, context: InstanceContext): Promise<FrameWriter> {
     return this.#writer.get(async () => {
-      const { use, options } = this.#split();
+      const { use, options, layers } = this.#split();
+      if (layers !== undefined) {
+        const message = `"${this.name}" writes frames: layers belong to the store that it writes to`;
+        throw new StorageError("CONFIG_INVALID", message, { backend: this.name, identifier: "layers" });
+      }
       return registry.openWriter(use, options, context);
     });
   }
@@ -125,8 +139,19 @@ export class Instance {
     );
   }
 
-  #split(): { readonly use: string; readonly options: object } {
-    const { use, ...options } = this.#config as InstanceConfig;
-    return { use, options };
+  /** Puts layers around a store that nobody else has; it is closed if that fails. */
+  async #layered(store: ByteStore, layers: readonly LayerConfig[], context: InstanceContext): Promise<ByteStore> {
+    const { stack } = await import("../src/layers/stack.ts");
+    try {
+      return await stack(store, layers, { store: context.store, pools: context.pools });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  #split(): { readonly use: string; readonly options: object; readonly layers: readonly LayerConfig[] | undefined } {
+    const { use, layers, ...options } = this.#config as InstanceConfig & { readonly layers?: readonly LayerConfig[] };
+    return { use, options, layers };
   }
 }

@@ -176,3 +176,5 @@ export {
 } from "./io/file-manager.ts";
 export { imageExtensions } from "./io/image-extensions.ts";
 export type { BetweenOptions, TransferEnd } from "./io/transfer.ts";
+export type { CopyTreeOptions, SyncOptions, TreeItem, TreeProgress } from "./io/tree-transfer.ts";
+export { type JsonUpdate, type UpdateJsonOptions, updateJson } from "./io/update-json.ts";

@@ -6,6 +6,7 @@ import type { ErrorContext } from "../../src/core/errors.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, syncDirectory } from "./place.ts";
+import { breakDeadLock, isLockName, lockOwner } from "./process-lock.ts";
 import { alreadyExists, isDirectoryError, notADirectory } from "./store-errors.ts";
 import { moveExclusively } from "./temp-file.ts";
 import { isOnThisMachine, isOwnerDead, isTempName, tempName, tempOwner } from "./temp-name.ts";
@@ -119,11 +120,17 @@ export async function syncDirectories(...locations: readonly Location[]): Promis
 /** A directory that shows no entries may hold what a killed process left. True if that was all, and is gone. */
 async function removeDeadFiles(directory: string): Promise<boolean> {
   const names = await readdir(directory);
-  const isDead = (name: string) => {
-    const owner = isTempName(name) ? tempOwner(name) : undefined;
-    return owner !== undefined && isOnThisMachine(owner) && isOwnerDead(owner);
-  };
-  if (!names.every(isDead)) return false;
-  for (const name of names) await unlessErrno(unlink(join(directory, name)), "ENOENT");
+  for (const name of names) if (!(await isDead(directory, name))) return false;
+  for (const name of names) {
+    const path = join(directory, name);
+    if (!isLockName(name)) await unlessErrno(unlink(path), "ENOENT");
+    else if (!(await breakDeadLock(path))) return false;
+  }
   return true;
+}
+
+async function isDead(directory: string, name: string): Promise<boolean> {
+  if (!isTempName(name)) return false;
+  const owner = isLockName(name) ? await lockOwner(join(directory, name)) : tempOwner(name);
+  return owner !== undefined && isOnThisMachine(owner) && isOwnerDead(owner);
 }

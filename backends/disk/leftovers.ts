@@ -1,10 +1,11 @@
 /** What killed processes leave behind, and how it goes away. */
 import { lstat, readdir, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { OperationOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { unlessErrno } from "./errno.ts";
+import { breakDeadLock, isLockName, lockOwner } from "./process-lock.ts";
 import { isOnThisMachine, isOwnerDead, isTempName, tempOwner } from "./temp-name.ts";
 
 /** A temporary file that nobody will finish. */
@@ -44,19 +45,26 @@ export async function* findLeftovers(
     } else if (isTempName(entry.name)) {
       // Gone meanwhile: its process was alive after all, or somebody else cleans up too.
       const stat = await unlessErrno(lstat(path), "ENOENT");
-      if (stat === undefined || !isLeftover(entry.name, stat.mtimeMs, options.olderThanMs)) continue;
+      if (stat === undefined || !(await isLeftover(path, stat.mtimeMs, options.olderThanMs))) continue;
       yield { path: relative, byteLength: stat.size, modifiedMs: stat.mtimeMs };
     }
   }
 }
 
-/** Removes a leftover; fine if it is gone. */
-export async function removeLeftover(root: string, leftover: Leftover): Promise<void> {
-  await unlessErrno(unlink(join(root, leftover.path)), "ENOENT");
+/** Removes a leftover; fine if it is gone, or if it is a lock that somebody alive has taken since it was found. */
+export async function removeLeftover(
+  root: string,
+  leftover: Leftover,
+  { olderThanMs }: LeftoverOptions,
+): Promise<void> {
+  const path = join(root, leftover.path);
+  if (isLockName(basename(path))) await breakDeadLock(path, olderThanMs !== undefined);
+  else await unlessErrno(unlink(path), "ENOENT");
 }
 
-function isLeftover(name: string, modifiedMs: number, olderThanMs: number | undefined): boolean {
-  const owner = tempOwner(name);
+async function isLeftover(path: string, modifiedMs: number, olderThanMs: number | undefined): Promise<boolean> {
+  const name = basename(path);
+  const owner = isLockName(name) ? await lockOwner(path) : tempOwner(name);
   if (owner !== undefined && isOnThisMachine(owner)) return isOwnerDead(owner);
   return olderThanMs !== undefined && Date.now() - modifiedMs > olderThanMs;
 }

@@ -2,7 +2,7 @@
 
 /**
  * Tail of the queue of each path that is being changed. Shared by every store of this process, so that `ifMatch` is
- * safe also between two stores on one folder; empty whenever nothing is being published.
+ * safe also between two stores on one folder (and, with a process lock, between processes); empty whenever nothing is being published.
  */
 const tails = new Map<string, Promise<unknown>>();
 

@@ -39,6 +39,7 @@ import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } fr
 import { OpenValue } from "./open-value.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, Place } from "./place.ts";
+import { DEFAULT_WAITING, type LockWaiting } from "./process-lock.ts";
 import { found, isDirectoryError, notADirectory } from "./store-errors.ts";
 import { type Durability, transferConditions } from "./temp-file.ts";
 import { ValueWrites } from "./value-writes.ts";
@@ -47,7 +48,7 @@ const capabilities: StoreCapabilities = {
   write: true,
   list: true,
   ifAbsent: "native",
-  ifMatch: "emulated",
+  ifMatch: "native",
   ranges: "native",
   streamingWrite: "native",
   positionalWrite: true,
@@ -65,6 +66,8 @@ export interface DiskStoreOptions {
   readonly durability?: Durability | undefined;
   /** Name in messages. Default `"disk"`. */
   readonly name?: string | undefined;
+  /** How a conditional write waits for one of another process: it looks every 2 ms, for at most 30 s. */
+  readonly waiting?: Partial<LockWaiting> | undefined;
 }
 
 /**
@@ -87,7 +90,8 @@ export class DiskStore implements DirectoryStore {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
     this.#place = new Place(options.root);
-    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability });
+    const waiting = { ...DEFAULT_WAITING, ...options.waiting };
+    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, waiting });
   }
 
   /** Absolute path of the root. */
@@ -303,7 +307,7 @@ export class DiskStore implements DirectoryStore {
   async removeLeftovers(options: LeftoverOptions = {}): Promise<Leftover[]> {
     const removed: Leftover[] = [];
     for await (const leftover of this.findLeftovers(options)) {
-      await this.#perform("removeLeftovers", "", options, () => removeLeftover(this.root, leftover));
+      await this.#perform("removeLeftovers", "", options, () => removeLeftover(this.root, leftover, options));
       removed.push(leftover);
     }
     return removed;

@@ -9,6 +9,7 @@ import { parentKey } from "../../src/core/key.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Place, removeMade, syncDirectory, type WriteTarget } from "./place.ts";
+import { type LockWaiting, withProcessLock } from "./process-lock.ts";
 import { alreadyExists, isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
 import { tempName } from "./temp-name.ts";
 
@@ -23,6 +24,8 @@ export type Durability = "full" | "data" | "none";
 export interface WriteSettings {
   readonly place: Place;
   readonly durability: Durability;
+  /** How conditional writes wait for those of other processes. */
+  readonly waiting: LockWaiting;
 }
 
 /** Mode of new files, before the user's umask. */
@@ -33,6 +36,9 @@ const MAX_PARTS = 1024;
 
 /** Bytes that one system call gets at most, so that an abort is seen between two of them. */
 const MAX_CALL = 64 << 20;
+
+/** How much later than the value it replaces a value of a conditional write is, at least: more than a double rounds. */
+const LATER_NS = 3_000n;
 
 /** How often a directory that somebody removes under our hands is made again. */
 const DIRECTORY_TRIES = 3;
@@ -148,11 +154,11 @@ export class TempFile {
     if (target.stat !== undefined) await keepOwnerAndMode(handle, stat, target.stat);
     if (durability !== "none") await handle.sync();
     checkAborted(options.signal, context);
-    await withPathLock(target.path, () => this.#replace(options, context));
+    const published = await withPathLock(target.path, () => this.#replace(stat, options, context));
     this.#isDone = true;
     await handle.close();
     if (durability === "full") await syncDirectory(target.directory);
-    return stat;
+    return published;
   }
 
   /** Removes the file and the directories that were made for it. Harmless after `publish` and when repeated. */
@@ -166,14 +172,32 @@ export class TempFile {
   }
 
   /** The step that readers see. Nothing else changes this path in this process meanwhile. */
-  async #replace(options: WriteOptions, context: ErrorContext): Promise<void> {
+  async #replace(stat: BigIntStats, options: WriteOptions, context: ErrorContext): Promise<BigIntStats> {
     const { path } = this.target;
     if (options.ifMatch !== undefined) {
-      const now = await unlessErrno(lstat(path, { bigint: true }), "ENOENT");
-      if (now === undefined || etagOf(now) !== options.ifMatch) throw preconditionFailed(context);
+      const { waiting } = this.#settings;
+      return withProcessLock(path, waiting, options.signal, context, () => this.#compareAndSet(stat, options, context));
     }
-    if (options.ifAbsent && (await moveExclusively(this.path, path, context))) return;
+    if (options.ifAbsent && (await moveExclusively(this.path, path, context))) return stat;
     await rename(this.path, path);
+    return stat;
+  }
+
+  /** Replaces the version asked for. No other conditional write, of whatever process, comes in between. */
+  async #compareAndSet(stat: BigIntStats, options: WriteOptions, context: ErrorContext): Promise<BigIntStats> {
+    const { path } = this.target;
+    const now = await unlessErrno(lstat(path, { bigint: true }), "ENOENT");
+    if (now === undefined || etagOf(now) !== options.ifMatch) throw preconditionFailed(context);
+    let published = stat;
+    if (stat.mtimeNs <= now.mtimeNs) {
+      // The clock of the file system may tick every few milliseconds only, and numbers of files come again. Times that
+      // rise from value to value keep another process, which holds an older etag, from finding it once more.
+      const seconds = Number(now.mtimeNs + LATER_NS) / 1e9;
+      await this.handle.utimes(seconds, seconds);
+      published = await this.handle.stat({ bigint: true });
+    }
+    await rename(this.path, path);
+    return published;
   }
 }
 

@@ -102,6 +102,28 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/cp.ts")).cp(from, to, options, context)),
     );
+  add("sync", "make a tree hold what another holds, also between backends; continues where it was interrupted")
+    .argument("<from>", "path, URL or NAME:path")
+    .argument("<to>", "path, URL or NAME:path")
+    .option("--delete", "remove what only the target has, if everything else worked")
+    .option("-n, --dry-run", "only tell what would happen")
+    .addOption(new Option("--compare <how>", "when files are equal").choices(["content", "size"]).default("content"))
+    .addOption(new Option("--verify <how>", "how copies are checked").choices(["written", "read"]).default("written"))
+    .option("-c, --concurrency <count>", "files at a time", wholeNumber)
+    .addOption(session)
+    .addOption(json)
+    .action((from, to, options) =>
+      run(options, async (context) => (await import("./commands/sync.ts")).sync(from, to, options, context)),
+    );
+  add("recover", "list what killed processes left in a folder; no value is touched")
+    .argument("[address]", "folder, URL or NAME:path", ".")
+    .option("--remove", "remove it")
+    .option("--older-than <hours>", "also files of other machines, quiet for this long", wholeNumber)
+    .addOption(session)
+    .addOption(json)
+    .action((address, options) =>
+      run(options, async (context) => (await import("./commands/recover.ts")).recover(address, options, context)),
+    );
   add("doctor", "say what is installed, what is missing and how to get it, and how fast a folder is")
     .argument("[folder]", "folder that data will be written to", ".")
     .addOption(json)

@@ -4,10 +4,12 @@ import { CodecSet } from "./codec-set.ts";
 import { csvCodec } from "./csv.ts";
 import { createJpegCodec } from "./jpeg.ts";
 import { jsonCodec } from "./json.ts";
+import { ndjsonCodec } from "./ndjson.ts";
 import { npyCodec } from "./npy.ts";
 import { createPngCodec } from "./png.ts";
 import { textCodec } from "./text.ts";
 import { tiffCodec } from "./tiff/tiff-codec.ts";
+import { createWebpCodec } from "./webp.ts";
 
 /** A new set of all built-in codecs; packages that some of them need are loaded on first use. */
 export function createCodecs(): CodecSet {
@@ -16,7 +18,9 @@ export function createCodecs(): CodecSet {
     tiffCodec,
     createPngCodec(),
     createJpegCodec(),
+    createWebpCodec(),
     jsonCodec,
+    ndjsonCodec,
     csvCodec,
     textCodec,
     bytesCodec,

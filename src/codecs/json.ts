@@ -33,7 +33,7 @@ export const jsonCodec: Codec = {
 };
 
 /** Refuses what JSON would lose; `above` holds the containers that lead to the value, to find cycles. */
-function checkJson(value: unknown, path: string, above: Set<object>, context: CodecContext): void {
+export function checkJson(value: unknown, path: string, above: Set<object>, context: CodecContext): void {
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number") {
     if (Number.isFinite(value)) return;

@@ -94,7 +94,7 @@ export async function encodeWithSharp(
  */
 export async function decodeWithSharp(
   bytes: Uint8Array,
-  expected: "png" | "jpeg",
+  expected: "png" | "jpeg" | "webp",
   context: CodecContext,
   load: SharpLoader,
 ): Promise<NdArray> {

@@ -14,7 +14,10 @@ export interface StoreCapabilities {
   readonly list: boolean;
   /** Create-only writes (`ifAbsent`) that cannot be raced. */
   readonly ifAbsent: Support;
-  /** Compare-and-set writes (`ifMatch`). `emulated`: safe within one process only. */
+  /**
+   * Compare-and-set writes (`ifMatch`). `native`: of several conditional writes to one version, of whatever processes,
+   * one wins. `emulated`: safe within one process only.
+   */
   readonly ifMatch: Support;
   /** Range reads move only the bytes asked for. `emulated`: the whole value is read. */
   readonly ranges: Support;

@@ -76,6 +76,8 @@ export interface ErrorContext {
 export interface StorageErrorOptions extends ErrorContext {
   /** True if the same call may succeed later without anything else changing. Default `false`. */
   readonly retryable?: boolean;
+  /** How long the service asks callers to wait before they try again, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
   /** The error underneath. Always pass it on. */
   readonly cause?: unknown;
 }
@@ -104,6 +106,8 @@ export class StorageError extends Error implements ErrorContext {
   readonly identifier: string | undefined;
   /** True if the same call may succeed later without anything else changing. */
   readonly retryable: boolean;
+  /** How long the service asks callers to wait before they try again, in milliseconds; `undefined` if it named no time. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -113,6 +117,7 @@ export class StorageError extends Error implements ErrorContext {
     this.operation = options.operation;
     this.identifier = options.identifier;
     this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
     Object.defineProperty(this, BRAND, { value: true });
   }
 

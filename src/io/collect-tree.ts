@@ -19,6 +19,12 @@ export interface CollectOptions extends OperationOptions {
   readonly recursive?: boolean | undefined;
 }
 
+/** Paths below a directory, and which of them are links. */
+export interface DirectoryEntries extends DirectoryTree {
+  /** Links: those to files and directories, which are in the other lists too, and broken ones. */
+  readonly links: string[];
+}
+
 /**
  * Collects what lies below a directory. Broken links are in neither list.
  *
@@ -30,9 +36,20 @@ export async function collectTree(
   directory: string,
   options: CollectOptions = {},
 ): Promise<DirectoryTree> {
+  const { directories, files } = await collectEntries(source, directory, options);
+  return { directories, files };
+}
+
+/** As {@link collectTree}, with the links. */
+export async function collectEntries(
+  source: DataSource,
+  directory: string,
+  options: CollectOptions = {},
+): Promise<DirectoryEntries> {
   const { recursive = true, signal } = options;
   const directories: string[] = [];
   const files: string[] = [];
+  const links: string[] = [];
   let level = [""];
   while (level.length > 0) {
     const below: string[] = [];
@@ -54,6 +71,7 @@ export async function collectTree(
       );
       kinds.forEach(({ kind, isLink }, index) => {
         const path = joinKey(parent, names[index] as string);
+        if (isLink) links.push(path);
         if (kind === "file") files.push(path);
         if (kind !== "directory") return;
         directories.push(path);
@@ -62,5 +80,5 @@ export async function collectTree(
     }
     level = below;
   }
-  return { directories: naturalSort(directories), files: naturalSort(files) };
+  return { directories: naturalSort(directories), files: naturalSort(files), links };
 }

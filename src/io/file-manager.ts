@@ -19,7 +19,8 @@ import type { StorageBackend } from "../core/storage-backend.ts";
 import { type CollectOptions, collectTree, type DirectoryTree } from "./collect-tree.ts";
 import { imageExtensions } from "./image-extensions.ts";
 import { needOperation, type Operation } from "./need-operation.ts";
-import { type BetweenOptions, type TransferEnd, transferBetween } from "./transfer.ts";
+import { type BetweenOptions, type Ends, type TransferEnd, transferBetween } from "./transfer.ts";
+import type { CopyTreeOptions, SyncOptions, TreeItem } from "./tree-transfer.ts";
 
 /** Options of a {@link FileManager}. */
 export interface FileManagerOptions {
@@ -323,8 +324,36 @@ export class FileManager {
    * failures as an `AggregateError`, once every file was tried.
    */
   async transfer(from: TransferEnd, to: TransferEnd, options: BetweenOptions = {}): Promise<SaveResult[]> {
+    return transferBetween(await this.#ends(from, to), this.#policy(options));
+  }
+
+  /**
+   * Copies a file or a tree from one backend to another, or continues a copy: equal files are not written again. Each
+   * copy is verified; links to directories are left out. See {@link CopyTreeOptions}.
+   */
+  async copyTree(from: TransferEnd, to: TransferEnd, options?: CopyTreeOptions): Promise<TreeItem[]> {
+    const { copyTree } = await import("./tree-transfer.ts");
+    return copyTree(await this.#ends(from, to), this.#policy(options));
+  }
+
+  /** As {@link FileManager.copyTree}; then removes the source, once every copy was read back and found right. */
+  async moveTree(from: TransferEnd, to: TransferEnd, options?: CopyTreeOptions): Promise<TreeItem[]> {
+    const { moveTree } = await import("./tree-transfer.ts");
+    return moveTree(await this.#ends(from, to), this.#policy(options));
+  }
+
+  /**
+   * Makes a tree in one backend hold what a tree in another holds; with `delete`, nothing else. See
+   * {@link SyncOptions}.
+   */
+  async sync(from: TransferEnd, to: TransferEnd, options?: SyncOptions): Promise<TreeItem[]> {
+    const { syncTree } = await import("./tree-transfer.ts");
+    return syncTree(await this.#ends(from, to), options);
+  }
+
+  async #ends(from: TransferEnd, to: TransferEnd): Promise<Ends> {
     const [source, target] = [await this.backend(from.backend), await this.backend(to.backend)];
-    return transferBetween({ source, from: from.path, target, to: to.path }, this.#policy(options));
+    return { source, from: from.path, target, to: to.path };
   }
 
   async #with(operation: Operation, key: string): Promise<StorageBackend> {

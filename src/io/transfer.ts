@@ -5,10 +5,11 @@ import type { ByteStore } from "../core/byte-store.ts";
 import type { IfExists, SaveResult } from "../core/data-sink.ts";
 import type { EntryStat } from "../core/data-source.ts";
 import { isStorageError, StorageError } from "../core/errors.ts";
-import { joinKey, normalizeKey } from "../core/key.ts";
+import { joinKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { collectTree } from "./collect-tree.ts";
 import { needOperation } from "./need-operation.ts";
+import { keyIn } from "./store-of.ts";
 
 /** One end of a transfer. */
 export interface TransferEnd {
@@ -92,10 +93,10 @@ async function copyBytes(
   options: BetweenOptions,
 ): Promise<SaveResult> {
   const { ifExists = "error", signal } = options;
-  const key = keyOf(target, to);
+  const key = keyIn(target, to);
   const existed = await hasFile(target, key, options);
   if (existed && ifExists === "skip") return { status: "skipped", identifier: to };
-  const stream = await source.readStream(keyOf(source, from), { signal });
+  const stream = await source.readStream(keyIn(source, from), { signal });
   try {
     const writer = await target.openWriter(key, { signal, ifAbsent: ifExists !== "replace" });
     try {
@@ -119,8 +120,4 @@ async function hasFile(store: ByteStore, key: string, options: BetweenOptions): 
     if (isStorageError(error, "NOT_FOUND", "NOT_A_DIRECTORY")) return false;
     throw error;
   }
-}
-
-function keyOf(store: ByteStore, path: string): string {
-  return store.resolve ? store.resolve(path) : normalizeKey(path);
 }

@@ -5,6 +5,7 @@
 import { loadPlugins, type Registry } from "../../registry/index.ts";
 import type { StandardSchemaV1 } from "../core/descriptor.ts";
 import { nearest, StorageError } from "../core/errors.ts";
+import { checkLayers } from "../layers/stack.ts";
 import { builtinDevices } from "./builtin.ts";
 import { type Constructor, neededTokens } from "./container.ts";
 import { describeExport, isClass, loadExport } from "./load-export.ts";
@@ -87,7 +88,9 @@ async function checkBackend(
   registry: Registry,
   role: "values" | "writer",
 ): Promise<Mistake[]> {
-  const { use, ...options } = config;
+  const { use, layers, ...rest } = config as { readonly use: string; readonly layers?: unknown };
+  // A writer has no layers of its own; its schema says so.
+  const options = layers === undefined || role === "values" ? rest : { ...rest, layers };
   const at = `${path.join(".")}.use`;
   const usable = registry.keys().filter((key) => {
     const { opens } = registry.descriptor(key);
@@ -101,8 +104,16 @@ async function checkBackend(
     return [{ path: at, message: what + guess }];
   }
   try {
+    const mistakes: Mistake[] = [];
+    if (layers !== undefined && role === "values") {
+      const where = [...path, "layers"];
+      if (registry.descriptor(use).opens.store) mistakes.push(...mistakesOf(await checkLayers(layers), layers, where));
+      else
+        mistakes.push({ path: where.join("."), message: "layers go around a byte store, and this backend has none" });
+    }
     const descriptor = await registry.load(use);
-    return descriptor.options ? (await check(await descriptor.options(), options, path)).mistakes : [];
+    if (descriptor.options) mistakes.push(...(await check(await descriptor.options(), options, path)).mistakes);
+    return mistakes;
   } catch (error) {
     return [{ path: at, message: textOf(error), cause: error }];
   }

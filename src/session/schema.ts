@@ -3,6 +3,7 @@
  * and devices are open here; each is checked by its own owner.
  */
 import { z } from "zod";
+import { layerKinds } from "../layers/order.ts";
 import { type ConfigPath, formatPath, type Mistake, mistakesOf } from "./mistakes.ts";
 
 const name = z
@@ -11,7 +12,15 @@ const name = z
 
 const use = z.string().min(1, "expected a name");
 
-const backend = z.looseObject({ use: use.describe("Key of a registered backend, for example disk or memory") });
+const layer = z.looseObject({ use: z.enum(layerKinds).describe("Name of a layer; its options stand beside") });
+
+const backend = z.looseObject({
+  use: use.describe("Key of a registered backend, for example disk or memory"),
+  layers: z
+    .array(layer)
+    .optional()
+    .describe("Layers around its byte store, the outermost first: retry, cache, limit, …"),
+});
 
 const writer = z.looseObject({ use: use.describe("Key of a backend that writes frames: zarr, tiff, memory, …") });
 

@@ -18,6 +18,7 @@ export {
 } from "./byte-store-kit.ts";
 export { type CollectedResult, CollectingRunner, type CollectOptions } from "./collecting-runner.ts";
 export { edgeByteStoreMutants } from "./edge-mutants.ts";
+export { FakeClock } from "./fake-clock.ts";
 export { FakeStorage, type RecordedCall } from "./fake-storage.ts";
 export { declareKit, type KitCheck, type KitGroup, type KitSetup, type Runner } from "./kit.ts";
 export { moreByteStoreMutants } from "./more-mutants.ts";

@@ -8,7 +8,7 @@ describe("help and version", () => {
   it("go to stdout with exit code 0", async () => {
     const help = await sluice(["--help"]);
     expect(help.code).toBe(0);
-    for (const command of ["acquire", "info", "ls", "cat", "cp", "doctor"])
+    for (const command of ["acquire", "info", "ls", "cat", "cp", "sync", "recover", "doctor"])
       expect(help.output).toContain(`  ${command} `);
     expect(help.errors).toBe("");
     expect((await sluice(["--version"])).output).toBe(`${manifest.version}\n`);

@@ -19,10 +19,11 @@ describe("StorageError", () => {
       operation: "save",
       identifier: "a.npy",
       retryable: true,
+      retryAfterMs: 2000,
       cause,
     });
     expect(error).toMatchObject({ name: "StorageError", code: "NO_SPACE", backend: "raw", operation: "save" });
-    expect(error).toMatchObject({ identifier: "a.npy", retryable: true, message: "disk is full" });
+    expect(error).toMatchObject({ identifier: "a.npy", retryable: true, retryAfterMs: 2000, message: "disk is full" });
     expect(error.cause).toBe(cause);
     expect(error).toBeInstanceOf(Error);
   });

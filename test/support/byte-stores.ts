@@ -23,6 +23,7 @@ export async function freshDisk(
 /** A store whose tree the side door holds as well. */
 export async function freshMemory(): Promise<ByteStoreSubject<MemoryStore>> {
   const tree = new ByteTree();
+  let puts = 0;
   const keysBelow = (directory: string): string[] =>
     tree.entries(directory).flatMap(({ name, value }) => {
       const key = directory === "" ? name : `${directory}/${name}`;
@@ -31,7 +32,8 @@ export async function freshMemory(): Promise<ByteStoreSubject<MemoryStore>> {
   return {
     store: new MemoryStore({}, tree),
     side: {
-      put: async (key, bytes) => tree.set(key, { bytes: bytes.slice(), etag: `side-${key}`, modifiedMs: Date.now() }),
+      put: async (key, bytes) =>
+        tree.set(key, { bytes: bytes.slice(), etag: `side-${++puts}`, modifiedMs: Date.now() }),
       get: async (key) => {
         const node = tree.get(key);
         return typeof node === "object" ? node.bytes.slice() : undefined;

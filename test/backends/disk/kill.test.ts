@@ -24,29 +24,33 @@ afterAll(() => child.remove());
 describe.each(["full", "none"] as const)(
   "a process killed while it overwrites a value, durability %s",
   (durability) => {
-    test(`leaves it whole, and not older than it said, in ${TRIALS / 2} trials; leftovers are found and removed`, async () => {
-      const { root, store, side, dispose } = await freshDisk();
-      let interrupted = 0;
-      let next = 0;
-      for (let trial = 0; trial < TRIALS / 2; trial++) {
-        const said = await killAtRandom([root, durability, String(BYTE_LENGTH), String(next)]);
-        const value = await readFile(join(root, "folder/value"));
-        expect(value.length).toBe(BYTE_LENGTH);
-        expect(value.equals(new Uint8Array(BYTE_LENGTH).fill(value[0] as number))).toBe(true);
-        // The last write that it told of, or one later that it had no time to tell of.
-        expect([said % 251, (said + 1) % 251]).toContain(value[0]);
-        next = said + 2;
+    test(
+      `leaves it whole, and not older than it said, in ${TRIALS / 2} trials; leftovers are found and removed`,
+      async () => {
+        const { root, store, side, dispose } = await freshDisk();
+        let interrupted = 0;
+        let next = 0;
+        for (let trial = 0; trial < TRIALS / 2; trial++) {
+          const said = await killAtRandom([root, durability, String(BYTE_LENGTH), String(next)]);
+          const value = await readFile(join(root, "folder/value"));
+          expect(value.length).toBe(BYTE_LENGTH);
+          expect(value.equals(new Uint8Array(BYTE_LENGTH).fill(value[0] as number))).toBe(true);
+          // The last write that it told of, or one later that it had no time to tell of.
+          expect([said % 251, (said + 1) % 251]).toContain(value[0]);
+          next = said + 2;
 
-        const hidden = (await side.keys()).filter((key) => key !== "folder/value");
-        interrupted += hidden.length;
-        const removed = await store.removeLeftovers();
-        expect(removed.map((leftover) => leftover.path).sort()).toEqual(hidden.sort());
-        expect(await side.keys()).toEqual(["folder/value"]);
-      }
-      // Otherwise the processes were killed between writes only, and nothing was tried.
-      expect(interrupted).toBeGreaterThan(0);
-      await dispose?.();
-    }, 300_000);
+          const hidden = (await side.keys()).filter((key) => key !== "folder/value");
+          interrupted += hidden.length;
+          const removed = await store.removeLeftovers();
+          expect(removed.map((leftover) => leftover.path).sort()).toEqual(hidden.sort());
+          expect(await side.keys()).toEqual(["folder/value"]);
+        }
+        // Otherwise the processes were killed between writes only, and nothing was tried.
+        expect(interrupted).toBeGreaterThan(0);
+        await dispose?.();
+      },
+      60_000 + TRIALS * 1_000,
+    );
   },
 );
 

@@ -1,0 +1,110 @@
+/** Changes a JSON document in one step, whoever else changes it at the same time. */
+import type { BackendBase } from "../core/backend.ts";
+import type { ByteStore, OperationOptions, WriteOptions } from "../core/byte-store.ts";
+import { checkAborted } from "../core/checks.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
+import { keyIn, storeOf } from "./store-of.ts";
+
+/** Options of {@link updateJson}. */
+export interface UpdateJsonOptions extends OperationOptions {
+  /** What the change begins with where nothing is stored yet. Without it, that is `NOT_FOUND`. Copied. */
+  readonly default?: unknown;
+}
+
+/** What {@link updateJson} left behind. */
+export interface JsonUpdate<T> {
+  /** The document as it is now. */
+  readonly value: T;
+  /** Its version. */
+  readonly etag: string;
+}
+
+/**
+ * Reads a JSON document, changes it, and writes it only if it is still the one that was read; otherwise begins again.
+ * So of many processes that count something together none loses a step. The new document appears whole; one that is
+ * damaged is an error and stays as it is.
+ *
+ * @param target - A byte store, or a file-like backend (disk, S3, any with codecs).
+ * @param change - Gets a document of its own, which it may change, and returns the new one; `undefined` keeps the old
+ * one and writes nothing. Called again whenever somebody else was faster, so it does nothing but compute.
+ * @throws A {@link StorageError}: `NOT_FOUND` (nothing there, no default), `CORRUPT` (not JSON), `INVALID_DATA` (the
+ * result is not JSON: NaN, dates, `undefined` inside), `READ_ONLY`, `ABORTED`, and `UNSUPPORTED` where the store has no
+ * compare-and-set that holds between processes.
+ * @example
+ * ```ts
+ * import { updateJson } from "sluice";
+ * import { getBackend } from "sluice/registry";
+ * const disk = await getBackend("disk");
+ * await updateJson<{ runs: number }>(disk, "/tmp/sluice-count.json", ({ runs }) => ({ runs: runs + 1 }), {
+ *   default: { runs: 0 },
+ * });
+ * ```
+ */
+export async function updateJson<T = unknown>(
+  target: ByteStore | BackendBase,
+  key: string,
+  change: (value: T) => T | undefined | Promise<T | undefined>,
+  options: UpdateJsonOptions = {},
+): Promise<JsonUpdate<T>> {
+  const store = await storeOf(target, "updateJson");
+  const context = { backend: target.name, operation: "updateJson", identifier: key };
+  const { write, ifMatch, ifAbsent, persistent } = store.capabilities;
+  if (!write) throw new StorageError("READ_ONLY", `"${store.name}" takes no writes`, context);
+  // What only lives in this process needs to be safe within it only.
+  const isSafe = ifMatch === "native" || (ifMatch === "emulated" && !persistent);
+  if (!isSafe || ifAbsent === "none") {
+    const message = `"${store.name}" has no compare-and-set that holds between processes; an update could be lost`;
+    throw new StorageError("UNSUPPORTED", message, context);
+  }
+  const normal = keyIn(store, key);
+  const { signal } = options;
+  const { jsonCodec } = await import("../codecs/json.ts");
+  const decode = (bytes: Uint8Array | undefined) =>
+    // Fresh each time: the change may write into it.
+    bytes === undefined ? structuredClone(options.default) : jsonCodec.decode(bytes, { identifier: key, options: {} });
+  for (;;) {
+    checkAborted(signal, context);
+    const old = await readVersion(store, normal, options);
+    const next = await change((await decode(old?.bytes)) as T);
+    if (next === undefined && old !== undefined) {
+      return { value: (await decode(old.bytes)) as T, etag: old.etag };
+    }
+    const bytes = await jsonCodec.encode(next, { identifier: key, options: {} });
+    const condition: WriteOptions = old === undefined ? { ifAbsent: true } : { ifMatch: old.etag };
+    try {
+      const { etag } = await store.write(normal, bytes, { ...condition, signal });
+      return { value: next as T, etag };
+    } catch (error) {
+      // Somebody else was faster: each round that fails here is one that succeeded elsewhere.
+      if (!isStorageError(error, "PRECONDITION_FAILED", "ALREADY_EXISTS")) throw error;
+    }
+  }
+}
+
+interface Version {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+}
+
+/** The bytes of a key and the etag of just these bytes. */
+async function readVersion(store: ByteStore, key: string, options: UpdateJsonOptions): Promise<Version | undefined> {
+  const { signal } = options;
+  for (;;) {
+    try {
+      const { etag } = await store.stat(key, { signal });
+      if (etag === undefined) {
+        throw new StorageError("UNSUPPORTED", `"${key}" in "${store.name}" has no version to compare with`, {
+          backend: store.name,
+          operation: "updateJson",
+          identifier: key,
+        });
+      }
+      return { bytes: await store.read(key, { ifMatch: etag, signal }), etag };
+    } catch (error) {
+      if (isStorageError(error, "PRECONDITION_FAILED")) continue;
+      if (!isStorageError(error, "NOT_FOUND") || !("default" in options)) throw error;
+      // Gone between the two questions, or never there.
+      return undefined;
+    }
+  }
+}
