@@ -6,7 +6,7 @@ import { StorageError } from "../core/errors.ts";
 import { isInside, joinKey, normalizeKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { collectEntries } from "./collect-tree.ts";
-import { type Comparison, copierBetween, type ItemCopier } from "./item-copier.ts";
+import { copierBetween, type ItemCopier } from "./item-copier.ts";
 import { needOperation } from "./need-operation.ts";
 import { bytesOf, keyIn } from "./store-of.ts";
 import type { Ends } from "./transfer.ts";
@@ -24,7 +24,7 @@ export interface TreeProgress {
   readonly path: string;
 }
 
-/** Options of {@link copyTree}. */
+/** Options of `copyTree` and `moveTree`. */
 export interface CopyTreeOptions extends BatchOptions {
   /** What happens to a file that is there already and differs. Default `"error"`. Equal files are never written again. */
   readonly ifExists?: IfExists | undefined;
@@ -32,7 +32,7 @@ export interface CopyTreeOptions extends BatchOptions {
    * How files that are there already are compared. `"content"` reads both sides; `"size"` compares lengths, which is
    * fast and takes a changed file of the same length for equal. Default `"content"`.
    */
-  readonly compare?: Comparison | undefined;
+  readonly compare?: "content" | "size" | undefined;
   /**
    * How a copy is checked. `"written"`: by length and checksum of what was handed to the target. `"read"`: also by
    * reading it back. Default `"written"`; a move always reads.
@@ -46,7 +46,7 @@ export interface CopyTreeOptions extends BatchOptions {
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
 }
 
-/** Options of {@link syncTree}. */
+/** Options of `sync`. */
 export interface SyncOptions extends Omit<CopyTreeOptions, "ifExists"> {
   /** Removes from the target what the source does not have, once everything else has worked. Default `false`. */
   readonly delete?: boolean | undefined;

@@ -6,8 +6,11 @@ import { METER_CHANNEL, type MeterEvent } from "./meter.ts";
 /** The part of `@opentelemetry/api` that is used here; the package is the caller's to install. */
 export interface TelemetryApi {
   readonly metrics: {
+    /** The meter of a library. */
     getMeter(name: string): {
+      /** An instrument for durations. */
       createHistogram(name: string, options: { description: string; unit: string }): TelemetryHistogram;
+      /** An instrument for amounts. */
       createCounter(name: string, options: { description: string; unit: string }): TelemetryCounter;
     };
   };
@@ -15,11 +18,13 @@ export interface TelemetryApi {
 
 /** Takes durations. */
 export interface TelemetryHistogram {
+  /** Takes one, with what it was of. */
   record(value: number, attributes: Record<string, string>): void;
 }
 
 /** Takes amounts. */
 export interface TelemetryCounter {
+  /** Adds an amount, with what it was of. */
   add(value: number, attributes: Record<string, string>): void;
 }
 

@@ -90,7 +90,11 @@ export class Retrier {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** @param attempt - Called with its number, from 1. */
+  /**
+   * Makes a call until it succeeds, fails for good, or has used up its attempts, its time or its budget.
+   *
+   * @param attempt - Called with its number, from 1.
+   */
   async run<T>(call: RetryCall, attempt: (number: number) => Promise<T>): Promise<T> {
     const { attempts = 5, maxElapsedMs = 180_000 } = this.#options;
     const start = this.#clock.now();

@@ -158,6 +158,7 @@ export abstract class WrappedStore implements DirectoryStore {
     await this.inner.close();
   }
 
+  /** Closes the store. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
