@@ -163,8 +163,8 @@ export {
   zeros,
 } from "./core/nd-array.ts";
 export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
-export { ReadOnlyStore, readOnlyCapabilities } from "./core/read-only-store.ts";
 export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
+export { ReadableStore, readOnlyCapabilities } from "./core/readable-store.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
 export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";
 export type { CollectOptions, DirectoryTree } from "./io/collect-tree.ts";

@@ -13,7 +13,7 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { normalizeKey } from "../../src/core/key.ts";
 import { type WalkedEntry, walkTree } from "../../src/core/listing.ts";
-import { ReadOnlyStore, readOnlyCapabilities } from "../../src/core/read-only-store.ts";
+import { ReadableStore, readOnlyCapabilities } from "../../src/core/readable-store.ts";
 import { etagOf, ifMatchHeader, partOf, statOf, totalOfRefusal } from "./answer.ts";
 import type { HttpBase } from "./base.ts";
 import { collectBody, countBody, sliceBody } from "./body.ts";
@@ -54,7 +54,7 @@ interface Part {
  * - The parts of one `readRanges` are of one version. Where the server names none, they come in one answer.
  * - Without an index there is no listing, and a directory is known only where the server sends on to it.
  */
-export class HttpStore extends ReadOnlyStore {
+export class HttpStore extends ReadableStore {
   readonly capabilities: StoreCapabilities;
   readonly #base: HttpBase;
   readonly #client: HttpClient;

@@ -150,6 +150,7 @@ export class ArchiveWriter implements AsyncDisposable {
     await this.#writer.abort();
   }
 
+  /** The same as `abort`: what was not closed is thrown away. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.abort();
   }

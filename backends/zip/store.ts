@@ -14,7 +14,7 @@ import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { encodeKey, joinKey, normalizeKey } from "../../src/core/key.ts";
 import { splitPrefix } from "../../src/core/listing.ts";
-import { ReadOnlyStore, readOnlyCapabilities } from "../../src/core/read-only-store.ts";
+import { ReadableStore, readOnlyCapabilities } from "../../src/core/readable-store.ts";
 import { ArchiveSource } from "./archive-source.ts";
 import { type DirectoryLimits, readDirectory, type ZipEntry } from "./directory.ts";
 import { EntryReader } from "./entry-reader.ts";
@@ -53,7 +53,7 @@ interface OpenArchive {
  * - Whole reads, and streams at their end, check length and CRC-32: `CORRUPT`. Parts have no checksum.
  * - Directories are implied by keys. Symbolic links are values that hold their target, as `zip -y` stores them.
  */
-export class ZipStore extends ReadOnlyStore {
+export class ZipStore extends ReadableStore {
   readonly capabilities = zipCapabilities;
   readonly #store: ByteStore;
   readonly #archive: string;

@@ -1,7 +1,7 @@
 import { describe, test } from "vitest";
 import { http } from "../../backends/http/index.ts";
 import { zipCapabilities } from "../../backends/zip/store.ts";
-import { readOnlyCapabilities } from "../../src/core/read-only-store.ts";
+import { readOnlyCapabilities } from "../../src/core/readable-store.ts";
 import { byteStoreConformance } from "../../src/testing/byte-store-kit.ts";
 import { freshZip, hasProgram, ourZip, pythonZip } from "../support/archives.ts";
 import { freshHttp } from "../support/http-store.ts";

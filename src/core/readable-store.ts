@@ -37,7 +37,7 @@ export const readOnlyCapabilities: StoreCapabilities = {
  * A byte store that only reads. The public methods check (open? aborted? key and range valid?) and answer every write
  * with `READ_ONLY`; authors write the `do…` methods, which get normalised keys and throw typed errors.
  */
-export abstract class ReadOnlyStore implements ByteStore {
+export abstract class ReadableStore implements ByteStore {
   readonly name: string;
   abstract readonly capabilities: StoreCapabilities;
   #isOpen = true;
@@ -117,23 +117,29 @@ export abstract class ReadOnlyStore implements ByteStore {
     await this.doClose();
   }
 
+  /** The same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  /** Describes a key; directories too, where the store knows them. */
   protected abstract doStat(key: string, options: StatOptions, context: ErrorContext): Promise<ObjectStat>;
+  /** Reads a value or a range of it, of the version that `ifMatch` names. Gives memory that is the caller's. */
   protected abstract doRead(key: string, options: ReadOptions, context: ErrorContext): Promise<Uint8Array>;
+  /** Reads several ranges of one version, in the order asked for. */
   protected abstract doReadRanges(
     key: string,
     ranges: readonly ByteRange[],
     options: ReadOptions,
     context: ErrorContext,
   ): Promise<Uint8Array[]>;
+  /** Opens a stream; rejects for what is wrong from the start. */
   protected abstract doReadStream(
     key: string,
     options: ReadOptions,
     context: ErrorContext,
   ): Promise<ReadableStream<Uint8Array>>;
+  /** Lists by the rules of {@link ByteStore.list}; called only where the store declares `list`. */
   protected abstract doList(options: ListOptions, context: ErrorContext): AsyncIterable<ListEntry>;
   /** Frees what the store holds. Default: nothing. */
   protected async doClose(): Promise<void> {}
