@@ -231,10 +231,10 @@ export class BackendSet implements AsyncDisposable {
       return this.#other(asker === undefined ? config.use : `${asker.name}/${config.use}`, config);
     }
     if (this.has(reference) || !isUri(reference)) return this.#need(reference);
-    const { key, options, href } = resolveUri(this.registry, reference);
+    const { key, options, href, name } = resolveUri(this.registry, reference);
     const shared = this.#others.get(href);
     if (shared !== undefined) return shared;
-    const instance = new Instance(href, { use: key, ...options });
+    const instance = new Instance(name, { use: key, ...options });
     this.#others.set(href, instance);
     return instance;
   }

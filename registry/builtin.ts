@@ -63,6 +63,25 @@ export const builtins: readonly LazyBackend[] = [
     opens: { store: false, values: false, writer: true },
     load: () => import("../backends/zarr/index.ts"),
   },
+  {
+    key: "http",
+    aliases: ["https"],
+    schemes: ["http", "https"],
+    contractVersion: 1,
+    summary: "Values on web servers, read by ranges",
+    capabilities: { ...storageCapabilities, write: false, directories: false, requiresFilesystemValidation: false },
+    opens: { store: true, values: true, writer: false },
+    load: () => import("../backends/http/index.ts"),
+  },
+  {
+    key: "zip",
+    schemes: ["zip"],
+    contractVersion: 1,
+    summary: "ZIP archives in any byte store, read by ranges",
+    capabilities: { ...storageCapabilities, write: false, directories: false, requiresFilesystemValidation: false },
+    opens: { store: true, values: true, writer: false },
+    load: () => import("../backends/zip/index.ts"),
+  },
 ];
 
 /** A new registry with the built-in backends. Nothing in it is shared with any other registry. */

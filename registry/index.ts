@@ -17,4 +17,4 @@ export {
 export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "./discover.ts";
 export { loadPlugins, type PluginOptions } from "./plugins.ts";
 export { type RegisterOptions, Registry } from "./registry.ts";
-export { isUri, type ResolvedUri, resolveUri } from "./uri.ts";
+export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "./uri.ts";

@@ -25,7 +25,7 @@ export {
 export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "../registry/discover.ts";
 export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
 export { type RegisterOptions, Registry } from "../registry/registry.ts";
-export { isUri, type ResolvedUri, resolveUri } from "../registry/uri.ts";
+export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "../registry/uri.ts";
 export { BackendBase, type BackendOptions, type DirectoryEntry } from "./core/backend.ts";
 export { type BatchOptions, DEFAULT_CONCURRENCY, mapBatch } from "./core/batch.ts";
 export {
@@ -164,6 +164,7 @@ export {
 } from "./core/nd-array.ts";
 export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
 export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
+export { ReadableStore, readOnlyCapabilities } from "./core/readable-store.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
 export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";
 export type { CollectOptions, DirectoryTree } from "./io/collect-tree.ts";

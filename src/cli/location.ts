@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
-import { isUri } from "../../registry/uri.ts";
+import { isUri, resolveUri, splitUri } from "../../registry/uri.ts";
 import type { ByteStore } from "../core/byte-store.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
 import { StorageError } from "../core/errors.ts";
@@ -17,6 +17,7 @@ export class Locations implements AsyncDisposable {
   readonly files: FileManager;
   readonly #backends: BackendSet;
   readonly #named: ReadonlySet<string>;
+  readonly #ofUris = new Map<string, string>();
 
   private constructor(backends: BackendSet, named: Iterable<string>) {
     this.#backends = backends;
@@ -40,10 +41,10 @@ export class Locations implements AsyncDisposable {
   }
 
   /**
-   * The backend and path of an address: `NAME:path` for a backend of the session file, a URI (`file:///data`, `mem:a`),
-   * or a path on disk.
+   * The backend and path of an address: `NAME:path` for a backend of the session file, a URI (`file:///data`, `mem:a`,
+   * `https://host/a`, `zip:a.zip!/b`), or a path on disk.
    *
-   * @throws A {@link StorageError} `UNKNOWN_BACKEND` for a scheme that no backend has.
+   * @throws A {@link StorageError}: `UNKNOWN_BACKEND` for a scheme that no backend has, `CONFIG_INVALID` for no URI.
    */
   find(address: string): TransferEnd {
     const colon = address.indexOf(":");
@@ -54,12 +55,8 @@ export class Locations implements AsyncDisposable {
     if (key === "disk") return { backend: key, path: diskPath(address) };
     const path = address.slice(colon + 1).replace(/^\/\/[^/]*/, "");
     if (this.#backends.has(key)) return { backend: key, path: decodeURI(path) };
-    throw new StorageError(
-      "CONFIG_INVALID",
-      `"${address}" needs options that a URL does not hold: name the backend in a session file, pass it with ` +
-        "--session FILE, and write NAME:path",
-      { operation: "find", identifier: address },
-    );
+    const { store, key: inside } = splitUri(address);
+    return { backend: this.#backendOf(store), path: inside };
   }
 
   /** The byte store and key of an address; `undefined` where values have no bytes of their own. */
@@ -73,6 +70,19 @@ export class Locations implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#backends.close();
+  }
+
+  /** The name of the backend that holds everything at the store of a URI; made at the first address there. */
+  #backendOf(uri: string): string {
+    const known = this.#ofUris.get(uri);
+    if (known !== undefined) return known;
+    const { key, options, name: shown } = resolveUri(this.#backends.registry, uri);
+    // A name is no URI; what is left of one says enough in messages.
+    const place = `${key}(${shown.slice(shown.indexOf(":") + 1).replace(/^\/\//, "")})`;
+    const name = this.#backends.has(place) ? `${place}#${this.#ofUris.size}` : place;
+    this.#backends.define(name, { use: key, ...options });
+    this.#ofUris.set(uri, name);
+    return name;
   }
 }
 

@@ -5,7 +5,7 @@ import { abortChecks } from "./byte-store-aborts.ts";
 import { ifAbsentChecks, ifMatchChecks } from "./byte-store-conditions.ts";
 import { directoryChecks, linkChecks } from "./byte-store-directories.ts";
 import { listingChecks } from "./byte-store-listing.ts";
-import { rangeChecks, readChecks } from "./byte-store-reading.ts";
+import { impliedDirectoryChecks, rangeChecks, readChecks } from "./byte-store-reading.ts";
 import { deleteChecks, transferChecks } from "./byte-store-transfers.ts";
 import { positionalChecks, writerChecks } from "./byte-store-writers.ts";
 import { keyChecks, lifeChecks, writeChecks } from "./byte-store-writing.ts";
@@ -72,6 +72,7 @@ export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteS
   return [
     { name: "capabilities and life", checks: lifeChecks(capabilities) },
     { name: "reads", checks: readChecks },
+    { name: "directories by name", gate: list ? undefined : "list is false", checks: impliedDirectoryChecks },
     { name: "ranges", checks: rangeChecks },
     { name: "keys", gate: needsWrite, checks: keyChecks },
     { name: "writes", gate: needsWrite, checks: writeChecks },

@@ -80,7 +80,8 @@ describe("a registry", () => {
     const error = await rejectionOf(registry.load("zar"));
     expect(error).toBeInstanceOf(StorageResolutionError);
     expect(error.code).toBe("UNKNOWN_BACKEND");
-    expect(error.message).toBe('Unknown backend "zar". Did you mean "zarr"? Known: disk, memory, tiff, zarr');
+    const known = builtins.map(({ key }) => key).join(", ");
+    expect(error.message).toBe(`Unknown backend "zar". Did you mean "zarr"? Known: ${known}`);
     expect(() => registry.descriptor("")).toThrow(/Unknown backend "". Known/);
     expect(() => registry.descriptor(undefined as unknown as string)).toThrow(StorageResolutionError);
   });
@@ -88,7 +89,7 @@ describe("a registry", () => {
   it("answers an unknown scheme with the known ones", () => {
     expect(createRegistry().forScheme("FILE").key).toBe("disk");
     expect(() => createRegistry().forScheme("fil")).toThrow(
-      'Unknown URI scheme "fil". Did you mean "file"? Known: file, mem',
+      `Unknown URI scheme "fil". Did you mean "file"? Known: ${createRegistry().schemes().join(", ")}`,
     );
   });
 
@@ -196,7 +197,11 @@ describe("a duplicate", () => {
     await late.load("memory");
     late.register(tape({ key: "memory" }), { override: true });
     expect(await late.open("memory")).toBeInstanceOf(TapeBackend);
-    expect(late.schemes()).toEqual(["file"]);
+    expect(late.schemes()).toEqual(
+      createRegistry()
+        .schemes()
+        .filter((scheme) => scheme !== "mem"),
+    );
   });
 
   it("of an alias with override leaves its old owner the rest", () => {

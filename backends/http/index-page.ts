@@ -1,0 +1,100 @@
+/**
+ * Indexes that servers make of folders.
+ *
+ * @see nginx, ngx_http_autoindex_module; Apache, mod_autoindex; Python, http.server
+ */
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+
+/** One entry of an index. */
+export interface IndexEntry {
+  readonly name: string;
+  readonly kind: "file" | "directory";
+  /** Exact; `undefined` where the index has none or rounds it. */
+  readonly byteLength: number | undefined;
+  readonly modifiedMs: number | undefined;
+}
+
+/** What makes a page an index, and not a page that somebody has written for the folder. */
+const INDEX_TITLE = /<(?:title|h1)>\s*(?:index of|directory listing for)\b/i;
+const LINK = /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi;
+
+/**
+ * The entries of an HTML index: links to what is right below the folder. Links to sort orders, to the folder above, to
+ * other places and to names that can be no key are none.
+ *
+ * @param folder - Address of the folder; ends in `/`.
+ * @throws A {@link StorageError} `CORRUPT` for a page that is no index.
+ */
+export function parseHtmlIndex(html: string, folder: URL, context: ErrorContext): IndexEntry[] {
+  if (!INDEX_TITLE.test(html)) throw noIndex("the page is not one that a server makes of a folder", context);
+  const entries = new Map<string, IndexEntry>();
+  for (const [, double, single] of html.matchAll(LINK)) {
+    const link = unescapeHtml(double ?? single ?? "");
+    if (link.startsWith("?") || link.startsWith("#") || !URL.canParse(link, folder.href)) continue;
+    const target = new URL(link, folder.href);
+    if (target.origin !== folder.origin || !target.pathname.startsWith(folder.pathname)) continue;
+    const rest = target.pathname.slice(folder.pathname.length);
+    const name = decodeName(rest.replace(/\/$/, ""));
+    if (name === undefined) continue;
+    const kind = rest.endsWith("/") ? "directory" : "file";
+    entries.set(name, { name, kind, byteLength: undefined, modifiedMs: undefined });
+  }
+  return [...entries.values()];
+}
+
+/** The entries of a JSON index, as nginx writes it: name, type, mtime and size. Throws as {@link parseHtmlIndex}. */
+export function parseJsonIndex(text: string, context: ErrorContext): IndexEntry[] {
+  let rows: unknown;
+  try {
+    rows = JSON.parse(text);
+  } catch (cause) {
+    throw noIndex("the answer is not JSON", context, cause);
+  }
+  if (!Array.isArray(rows)) throw noIndex("the answer is not a list", context);
+  return rows.flatMap((row: unknown) => {
+    const { name, type, mtime, size } = (row ?? {}) as Record<string, unknown>;
+    if (typeof name !== "string" || (type !== "file" && type !== "directory")) {
+      throw noIndex("a row has no name and type", context);
+    }
+    if (!isName(name)) return [];
+    const modifiedMs = typeof mtime === "string" ? Date.parse(mtime) : Number.NaN;
+    return {
+      name,
+      kind: type,
+      byteLength: Number.isSafeInteger(size) ? (size as number) : undefined,
+      modifiedMs: Number.isNaN(modifiedMs) ? undefined : modifiedMs,
+    };
+  });
+}
+
+function decodeName(encoded: string): string | undefined {
+  try {
+    const name = decodeURIComponent(encoded);
+    return isName(name) ? name : undefined;
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+/** One segment of a key: a server may call things what it likes, but nothing leads out of the folder. */
+function isName(name: string): boolean {
+  return name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name) && !/\p{Surrogate}/u.test(name);
+}
+
+function unescapeHtml(text: string): string {
+  const named: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+  return text.replace(/&(?:#(\d+)|#x([\da-f]+)|(amp|lt|gt|quot|apos));/gi, (whole, decimal, hex, name) => {
+    if (name !== undefined) return named[String(name).toLowerCase()] ?? whole;
+    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}
+
+function noIndex(problem: string, context: ErrorContext, cause?: unknown): StorageError {
+  return new StorageError(
+    "CORRUPT",
+    `"${context.backend}" gives no index of the folder "${context.identifier}": ${problem}`,
+    { ...context, ...(cause === undefined ? {} : { cause }) },
+  );
+}
