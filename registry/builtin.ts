@@ -33,6 +33,15 @@ export const builtins: readonly LazyBackend[] = [
     load: () => import("../backends/memory/index.ts"),
   },
   {
+    key: "s3",
+    schemes: ["s3"],
+    contractVersion: 1,
+    summary: "Objects in a bucket of Amazon S3 or a service that speaks it",
+    capabilities: { ...storageCapabilities, directories: false },
+    opens: { store: true, values: true, writer: false },
+    load: () => import("../backends/s3/index.ts"),
+  },
+  {
     key: "tiff",
     contractVersion: 1,
     summary: "One TIFF file for each frame",

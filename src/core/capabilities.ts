@@ -19,6 +19,11 @@ export interface StoreCapabilities {
    * one wins. `emulated`: safe within one process only.
    */
   readonly ifMatch: Support;
+  /**
+   * Etags are made of the content: a value that gets bytes which it had before gets the etag that it had then. `ifMatch`
+   * then means "as long as the same bytes are there". Default `false`: every write makes a new etag.
+   */
+  readonly contentEtags?: boolean | undefined;
   /** Range reads move only the bytes asked for. `emulated`: the whole value is read. */
   readonly ranges: Support;
   /** `openWriter` streams in bounded memory. `emulated`: it collects the value in memory. */

@@ -74,11 +74,13 @@ export const ifMatchChecks: readonly ByteStoreCheck[] = [
       await checkRejects(() => store.write("none", pattern(5), stale), "PRECONDITION_FAILED", "a missing key");
       await checkStored(subject, "value", pattern(5, 2));
       await store.write("value", pattern(5), { ifMatch: second.etag });
-      await checkRejects(
-        () => store.write("value", pattern(5, 3), stale),
-        "PRECONDITION_FAILED",
-        "the same bytes again",
-      );
+      if (!store.capabilities.contentEtags) {
+        await checkRejects(
+          () => store.write("value", pattern(5, 3), stale),
+          "PRECONDITION_FAILED",
+          "the same bytes again",
+        );
+      }
       const listed = (await store.stat("value")).etag;
       await store.write("value", pattern(6), { ifMatch: listed });
       await checkKeys(subject, ["value"], "the stored keys");

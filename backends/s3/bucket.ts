@@ -1,0 +1,127 @@
+/** One bucket (or a folder of it) through the SDK: names, requests, and errors that are typed. */
+import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
+import { checkAborted } from "../../src/core/checks.ts";
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { encodeKey, normalizeKey } from "../../src/core/key.ts";
+import type { S3Options } from "./index.ts";
+import { quietAgents } from "./quiet-agents.ts";
+import { translateS3 } from "./s3-errors.ts";
+
+/** What `import("@aws-sdk/client-s3")` gives. */
+export type Sdk = typeof import("@aws-sdk/client-s3");
+
+/** A request, as the SDK's client takes it. */
+type Command = Parameters<S3Client["send"]>[0];
+
+/** Loads the SDK; replaced in tests of its absence. */
+export type SdkLoader = () => Promise<Sdk>;
+
+/** Loads the SDK on first use. */
+export const importSdk: SdkLoader = () => import("@aws-sdk/client-s3");
+
+/** Where a store is, from `bucket` and `prefix` or from `uri`. */
+export function placeOf(options: S3Options, name: string): { bucket: string; root: string } {
+  const fail = (problem: string) =>
+    new StorageError("CONFIG_INVALID", `"${name}": ${problem}`, { backend: name, operation: "open" });
+  let { bucket, prefix = "" } = options;
+  if (options.uri !== undefined) {
+    if (bucket !== undefined || options.prefix !== undefined)
+      throw fail("uri stands for bucket and prefix; leave those out");
+    const match = /^s3:\/\/([^/?#@:]+)(?:\/([^?#]*))?$/i.exec(options.uri);
+    if (match === null) throw fail("uri must be s3://bucket/prefix, special characters percent-encoded");
+    bucket = match[1] as string;
+    prefix = decodeURIComponent(match[2] ?? "");
+  }
+  if (bucket === undefined || bucket === "") throw fail("bucket is missing: the name of an existing bucket");
+  if (options.endpoint !== undefined) {
+    const isPlain = URL.canParse(options.endpoint) && /^https?:$/.test(new URL(options.endpoint).protocol);
+    if (!isPlain) throw fail("endpoint must be a URL of http or https");
+    const { username, password } = new URL(options.endpoint);
+    if (username !== "" || password !== "") throw fail("endpoint must hold no credentials; the SDK's chain has them");
+  }
+  const folder = normalizeKey(prefix);
+  return { bucket, root: folder === "" ? "" : `${folder}/` };
+}
+
+/** A bucket with the client that reaches it. */
+export class Bucket {
+  readonly sdk: Sdk;
+  readonly name: string;
+  /** What every key begins with: empty, or ending in a slash. */
+  readonly root: string;
+  readonly #client: S3Client;
+
+  constructor(sdk: Sdk, options: S3Options, place: { bucket: string; root: string }) {
+    this.sdk = sdk;
+    this.name = place.bucket;
+    this.root = place.root;
+    this.#client = new sdk.S3Client(clientConfig(options));
+  }
+
+  /** The client, for presigning. */
+  get client(): S3Client {
+    return this.#client;
+  }
+
+  /** Bucket and name of a key, as requests take them. */
+  at(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.name, Key: this.root + key };
+  }
+
+  /** The key as the source of a copy. */
+  copySource(key: string): string {
+    return `${this.name}/${encodeKey(this.root + key)}`;
+  }
+
+  /**
+   * Sends one request.
+   *
+   * @throws A {@link StorageError} of what went wrong.
+   */
+  async send<Result>(command: object, context: ErrorContext, signal?: AbortSignal | undefined): Promise<Result> {
+    checkAborted(signal, context);
+    try {
+      return await this.sendRaw<Result>(command, signal);
+    } catch (error) {
+      throw translateS3(error, context, signal);
+    }
+  }
+
+  /** Sends one request and throws what the SDK throws. */
+  async sendRaw<Result>(command: object, signal?: AbortSignal | undefined): Promise<Result> {
+    // The overloads of `send` pair each command with its output; a caller here names the output.
+    const answer = await this.#client.send(command as Command, signal === undefined ? {} : { abortSignal: signal });
+    return answer as Result;
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+}
+
+/** A digest or an etag without its quotes. */
+export function bareEtag(etag: string | undefined): string | undefined {
+  return etag?.replace(/^W\//, "").replace(/^"|"$/g, "");
+}
+
+function clientConfig(options: S3Options): S3ClientConfig {
+  const { endpoint, profile, maxSockets = 64, maxAttempts = 1, requestTimeoutMs = 30_000 } = options;
+  const checksums = options.checksums === "supported" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
+  const region = options.region ?? (endpoint !== undefined && !process.env.AWS_REGION ? "us-east-1" : undefined);
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+    forcePathStyle: options.forcePathStyle ?? endpoint !== undefined,
+    maxAttempts,
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
+    requestHandler: {
+      ...quietAgents(maxSockets),
+      connectionTimeout: requestTimeoutMs,
+      socketTimeout: requestTimeoutMs,
+      // The agent's queue is the limit that was asked for, and not worth a warning on the console.
+      socketAcquisitionWarningTimeout: 2 ** 31 - 1,
+    },
+  };
+}

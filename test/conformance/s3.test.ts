@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { MemoryStore } from "../../backends/memory/store.ts";
+import { createCodecs } from "../../src/codecs/default-codecs.ts";
+import { FileBackend } from "../../src/codecs/file-backend.ts";
+import { joinBytes } from "../../src/core/byte-store.ts";
+import type { StoreCapabilities } from "../../src/core/capabilities.ts";
+import { backendConformance } from "../../src/testing/backend-kit.ts";
+import type { ValueSideDoor } from "../../src/testing/backend-subject.ts";
+import { byteStoreConformance } from "../../src/testing/byte-store-kit.ts";
+
+import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
+import { folderOf, freshBucket, type TestBucket } from "../support/s3-subjects.ts";
+
+const capabilities: StoreCapabilities = {
+  write: true,
+  list: true,
+  ifAbsent: "native",
+  ifMatch: "native",
+  contentEtags: true,
+  ranges: "native",
+  streamingWrite: "native",
+  positionalWrite: false,
+  directories: false,
+  symlinks: false,
+  rename: "emulated",
+  persistent: true,
+};
+
+describe.skipIf(!hasS3)("a real S3 service", { timeout: 60_000 }, () => {
+  let server: S3Server;
+  let bucket: TestBucket;
+  beforeAll(async () => {
+    server = await startS3();
+    bucket = await freshBucket(server.endpoint);
+  }, 60_000);
+  afterAll(async () => {
+    await bucket?.remove();
+    await server?.stop();
+  });
+
+  // Three attempts: the gateway answers 500 when a value is read in the moment of its replacement.
+  byteStoreConformance({ describe, test }, "S3Store", {
+    capabilities,
+    make: () => folderOf(bucket, server.endpoint, { maxAttempts: 3 }),
+  });
+
+  const codecs = createCodecs();
+  backendConformance({ describe, test }, "s3", {
+    capabilities: { ...new FileBackend(new MemoryStore(), { key: "s3" }).capabilities, persistent: true },
+    make: async () => {
+      const { store, side: bytes } = await folderOf(bucket, server.endpoint);
+      const side: ValueSideDoor = {
+        put: async (path, value) => {
+          const parts = await codecs.forValue(value, path, undefined).encode(value, { identifier: path, options: {} });
+          await bytes.put(path, joinBytes(parts));
+        },
+        get: async (path) => {
+          const found = await bytes.get(path);
+          if (found === undefined) return undefined;
+          return codecs.forIdentifier(path).decode(new Uint8Array(found), { identifier: path, options: {} });
+        },
+      };
+      return { backend: new FileBackend(store, { key: "s3" }), side };
+    },
+  });
+});
