@@ -53,5 +53,6 @@ export function describe(value: unknown): string {
   if (isNdArray(value)) return `a ${value.dtype} array of shape [${value.shape.join(", ")}]`;
   if (typeof value !== "object") return typeof value === "undefined" ? "undefined" : `a ${typeof value}`;
   const type = value.constructor?.name;
-  return type && type !== "Object" ? `a ${type}` : "a plain object";
+  if (!type || type === "Object") return "a plain object";
+  return `${/^[AEIO]/.test(type) ? "an" : "a"} ${type}`;
 }

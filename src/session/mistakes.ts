@@ -95,7 +95,7 @@ function explain(issue: DetailedIssue, value: unknown, whole: unknown): string {
   }
   if (issue.code === "invalid_value" && issue.values) {
     const known = issue.values.map(String);
-    const suggestion = typeof value === "string" ? nearest(value, known) : undefined;
+    const suggestion = typeof value === "string" && known.length > 1 ? nearest(value, known) : undefined;
     const hint = suggestion ? `, did you mean "${suggestion}"?` : `, got ${kindOf(value)}`;
     const options = issue.values.map((option) => JSON.stringify(option)).join(", ");
     return issue.values.length === 1 ? `expected ${options}${hint}` : `expected one of ${options}${hint}`;

@@ -78,7 +78,7 @@ describe("The structure of a session file", () => {
       { devices: { cam: { use: "x", writer: "fast" } } },
       ["devices.cam.writer: there is no storage section"],
     ],
-    ["another plan", { plan: { use: "cont", num: 1 } }, ['plan.use: expected "count", did you mean "count"?']],
+    ["another plan", { plan: { use: "cont", num: 1 } }, ['plan.use: expected "count", got string']],
     ["half a frame", { plan: { use: "count", num: 1.5 } }, ["plan.num: expected whole number, got number"]],
     ["no frames", { plan: { use: "count", num: 0 } }, ["plan.num: expected at least 1"]],
     ["a plugin that is no name", { plugins: [1] }, ["plugins[0]: expected string, got number"]],
