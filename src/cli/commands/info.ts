@@ -110,7 +110,8 @@ function rangeOf(array: NdArray): Pick<ValueInfo, "minimum" | "maximum"> {
 function linesOf(found: ZarrInfo | FolderInfo | ValueInfo): string[] {
   if (found.kind === "zarr") return zarrLines(found);
   if (found.kind === "folder") {
-    return [`  ${plural(found.images, "image")}: ${found.first} … ${found.last}`, ...valueLines(found.image)];
+    const range = found.images === 1 ? found.first : `${found.first} … ${found.last}`;
+    return [`  ${plural(found.images, "image")}: ${range}`, ...valueLines(found.image)];
   }
   return valueLines(found);
 }
