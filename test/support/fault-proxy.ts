@@ -31,6 +31,8 @@ export interface FaultProxy {
   readonly endpoint: string;
   /** Lines `METHOD url` of all requests so far. */
   readonly seen: readonly string[];
+  /** Connections that are open now. */
+  readonly connections: number;
   /** The next `times` requests that are chosen suffer this. */
   fail(fault: Fault, choice?: Choice, times?: number): void;
   close(): Promise<void>;
@@ -100,6 +102,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    get connections() {
+      return sockets.size;
+    },
     fail: (fault, choice = () => true, times = 1) => void faults.push({ fault, choice, left: times }),
     close: async () => {
       for (const socket of sockets) socket.destroy();

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { S3Options } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
 import { isStorageError, type StorageError } from "../../../src/core/errors.ts";
@@ -148,6 +148,17 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
       const written = await single.write(`b${round}`, bytes(60, round)).catch((error: unknown) => error);
       if (!isStorageError(written)) expect(await bucket.side.get(`b${round}`)).toEqual(bytes(60, round));
     }
+  });
+
+  it("a connection on which an answer comes twice is not used again", async () => {
+    await bucket.side.put("one", bytes(100, 1));
+    await using single = await open({ maxSockets: 1, conditionalWrites: "none" });
+    const others = proxy.connections;
+    proxy.fail("duplicate answer");
+    expect(await single.read("one")).toEqual(bytes(100, 1));
+    await vi.waitFor(() => expect(proxy.connections).toBe(others));
+    expect(await single.read("one")).toEqual(bytes(100, 1));
+    expect(proxy.connections).toBe(others + 1);
   });
 
   it("a conditional write whose answer is lost is not retryable: it may have been carried out", async () => {
