@@ -23,7 +23,10 @@ export interface S3Options {
   readonly profile?: string | undefined;
   /** When the SDK adds checksums of its own: `"required"` suits every service, `"supported"` wants a recent one. */
   readonly checksums?: "required" | "supported" | undefined;
-  /** Compares what was read whole with its etag where that is an MD5. Default `true`. */
+  /**
+   * Compares what was read whole with its etag, where that is made of MD5s. Default: unless the connection is
+   * encrypted, which lets no damage through by itself.
+   */
   readonly verifyReads?: boolean | undefined;
   /** Bytes in one part of an upload, from 5 MiB. A value has 10,000 parts at most. Default 8 MiB. */
   readonly partBytes?: number | undefined;

@@ -306,7 +306,8 @@ export class S3Store implements ByteStore, S3Extras {
     checkRange(options.range, context);
     if (key === "") throw isDirectoryError(key, context);
     try {
-      return await openObject(this.#bucket, key, options, context, this.#options.verifyReads ?? true);
+      const verify = this.#options.verifyReads ?? this.#options.endpoint?.startsWith("http:") ?? false;
+      return await openObject(this.#bucket, key, options, context, verify);
     } catch (error) {
       if (!isStorageError(error, "NOT_FOUND")) throw error;
       if (await hasKeysBelow(this.#bucket, key, context, options)) throw isDirectoryError(key, context);

@@ -115,10 +115,14 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/sync.ts")).sync(from, to, options, context)),
     );
-  add("recover", "list what killed processes left in a folder; no value is touched")
+  add("recover", "list what killed processes left in a folder or a bucket; no value is touched")
     .argument("[address]", "folder, URL or NAME:path", ".")
     .option("--remove", "remove it")
-    .option("--older-than <hours>", "also files of other machines, quiet for this long", wholeNumber)
+    .option(
+      "--older-than <hours>",
+      "also files of other machines, quiet for this long; uploads begun this long ago",
+      hours,
+    )
     .addOption(session)
     .addOption(json)
     .action((address, options) =>
@@ -137,6 +141,12 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw new InvalidArgumentError("It must be a whole number of at least 1.");
+}
+
+function hours(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number of hours, at least 0.");
 }
 
 function version(): string {

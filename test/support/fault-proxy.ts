@@ -18,8 +18,6 @@ export type Fault =
   | "corrupt answer"
   /** Changes one byte of the request's body. */
   | "corrupt request"
-  /** Sends the answer twice, the second time when the client has had the first. */
-  | "duplicate answer"
   /** Never answers. */
   | "silence";
 
@@ -31,6 +29,8 @@ export interface FaultProxy {
   readonly endpoint: string;
   /** Lines `METHOD url` of all requests so far. */
   readonly seen: readonly string[];
+  /** Sends the last answer once more, on its connection; resolves when the client has closed that. */
+  repeatAnswer(): Promise<void>;
   /** The next `times` requests that are chosen suffer this. */
   fail(fault: Fault, choice?: Choice, times?: number): void;
   close(): Promise<void>;
@@ -41,6 +41,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const faults: { fault: Fault; choice: Choice; left: number }[] = [];
   const seen: string[] = [];
   const sockets = new Set<Socket>();
+  let last: { socket: Socket; whole: Buffer } | undefined;
   const { hostname, port } = new URL(target);
 
   const server = createServer((request, response) => {
@@ -82,7 +83,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     const whole = Buffer.concat([Buffer.from(head, "latin1"), request.method === "HEAD" ? Buffer.alloc(0) : sent]);
     response.detachSocket(socket);
     socket.write(whole);
-    if (fault === "duplicate answer") setImmediate(() => socket.write(whole));
+    last = { socket, whole };
     response.emit("finish");
   }
 
@@ -100,6 +101,12 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    repeatAnswer: async () => {
+      const { socket, whole } = last as { socket: Socket; whole: Buffer };
+      const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+      socket.write(whole);
+      await closed;
+    },
     fail: (fault, choice = () => true, times = 1) => void faults.push({ fault, choice, left: times }),
     close: async () => {
       for (const socket of sockets) socket.destroy();

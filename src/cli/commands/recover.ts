@@ -1,5 +1,6 @@
 /** `sluice recover` */
 import type { DiskMaintenance, Leftover } from "../../../backends/disk/index.ts";
+import type { PendingUpload, S3Extras } from "../../../backends/s3/index.ts";
 import type { ByteStore } from "../../core/byte-store.ts";
 import { StorageError } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
@@ -9,12 +10,12 @@ import { Locations } from "../location.ts";
 /** Options of `sluice recover`. */
 export interface RecoverOptions {
   readonly remove?: boolean | undefined;
-  /** Hours that a file of another machine must have been quiet. */
+  /** Hours that a file of another machine must have been quiet, or that an upload must have been under way. */
   readonly olderThan?: number | undefined;
   readonly session?: string | undefined;
 }
 
-/** Lists what killed processes left below a directory, and removes it when told to. Values are never touched. */
+/** Lists what killed processes left below a directory (files, unfinished uploads to a bucket), and removes it when told to. Values are never touched. */
 export async function recover(
   address: string,
   options: RecoverOptions,
@@ -22,18 +23,35 @@ export async function recover(
 ): Promise<undefined> {
   await using locations = await Locations.open(options.session);
   const place = await locations.bytes(locations.find(address));
+  const hours = options.olderThan === undefined ? undefined : options.olderThan * 3_600_000;
+  if (place !== undefined && hasUploads(place.store)) {
+    const prefix = place.key === "" ? "" : `${place.key}/`;
+    const search = { prefix, olderThanMs: hours, signal };
+    const uploads: PendingUpload[] = [];
+    if (options.remove) uploads.push(...(await place.store.removeUploads(search)));
+    else for await (const upload of place.store.findUploads(search)) uploads.push(upload);
+    const end = options.remove
+      ? "removed"
+      : uploads.length > 0
+        ? "found; --remove removes those of a day or more"
+        : "found";
+    terminal.print({ address, removed: options.remove ?? false, uploads }, [
+      ...uploads.map(({ key, startedMs, uploadId }) => `${key}  ${new Date(startedMs).toISOString()}  ${uploadId}`),
+      `${plural(uploads.length, "unfinished upload")}, ${end}`,
+    ]);
+    return undefined;
+  }
   if (place === undefined || !isMaintained(place.store)) {
     throw new StorageError(
       "UNSUPPORTED",
-      `"${address}" is not on a disk; nothing is left over there that this command knows`,
+      `"${address}" is neither on a disk nor in a bucket; nothing is left over there that this command knows`,
       {
         operation: "recover",
         identifier: address,
       },
     );
   }
-  const olderThanMs = options.olderThan === undefined ? undefined : options.olderThan * 3_600_000;
-  const search = { prefix: place.key, olderThanMs, signal };
+  const search = { prefix: place.key, olderThanMs: hours, signal };
   const found: Leftover[] = [];
   if (options.remove) found.push(...(await place.store.removeLeftovers(search)));
   else for await (const leftover of place.store.findLeftovers(search)) found.push(leftover);
@@ -48,4 +66,8 @@ export async function recover(
 
 function isMaintained(store: ByteStore): store is ByteStore & DiskMaintenance {
   return "findLeftovers" in store && "removeLeftovers" in store;
+}
+
+function hasUploads(store: ByteStore): store is ByteStore & S3Extras {
+  return "findUploads" in store && "removeUploads" in store;
 }

@@ -133,20 +133,18 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
     expect(await bucket.side.get("value")).toEqual(bytes(100));
   });
 
-  it("an answer that comes twice is never taken for the answer to the next request", async () => {
+  it("an answer that comes twice is not taken for the answer to the next request", { timeout: 10_000 }, async () => {
     await bucket.side.put("one", bytes(100, 1));
     await bucket.side.put("two", bytes(100, 2));
     await using single = await open({ maxSockets: 1, conditionalWrites: "none" });
-    for (let round = 0; round < 10; round++) {
-      proxy.fail("duplicate answer");
+    for (let round = 0; round < 5; round++) {
       expect(await single.read("one")).toEqual(bytes(100, 1));
-      const next = await single.read("two").catch((error: unknown) => error);
-      if (isStorageError(next)) expect(next.retryable).toBe(true);
-      else expect(next).toEqual(bytes(100, 2));
-      proxy.fail("duplicate answer");
-      await single.write(`a${round}`, bytes(50, round));
-      const written = await single.write(`b${round}`, bytes(60, round)).catch((error: unknown) => error);
-      if (!isStorageError(written)) expect(await bucket.side.get(`b${round}`)).toEqual(bytes(60, round));
+      await proxy.repeatAnswer();
+      expect(await single.read("two")).toEqual(bytes(100, 2));
+      await single.write("a", bytes(50, round));
+      await proxy.repeatAnswer();
+      await single.write("b", bytes(60, round));
+      expect(await bucket.side.get("b")).toEqual(bytes(60, round));
     }
   });
 
