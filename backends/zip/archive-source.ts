@@ -1,10 +1,11 @@
 /** The archive as bytes: one version of one value in another store. */
+import type { ArchiveBytes } from "../../src/codecs/zip/archive-bytes.ts";
 import type { ResolvedRange } from "../../src/core/byte-range.ts";
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 
 /** Reads one version of an archive. Once the value changes, every read is `PRECONDITION_FAILED`: nothing is mixed. */
-export class ArchiveSource {
+export class ArchiveSource implements ArchiveBytes {
   readonly #store: ByteStore;
   readonly #key: string;
   /** Length of the archive in bytes. */

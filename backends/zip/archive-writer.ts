@@ -2,6 +2,13 @@
 import { promisify } from "node:util";
 import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
 import {
+  centralHeader,
+  dataDescriptor,
+  endRecords,
+  localHeader,
+  type WrittenEntry,
+} from "../../src/codecs/zip/records.ts";
+import {
   type ByteSource,
   type ByteStore,
   type ByteWriter,
@@ -13,7 +20,6 @@ import {
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { normalizeKey } from "../../src/core/key.ts";
-import { centralHeader, dataDescriptor, endRecords, localHeader, type WrittenEntry } from "./records.ts";
 
 /** Options of one entry. */
 export interface EntryOptions extends OperationOptions {

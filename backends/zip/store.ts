@@ -1,4 +1,6 @@
 /** A ZIP archive as a byte store. */
+import { type DirectoryLimits, readDirectory, type ZipEntry } from "../../src/codecs/zip/directory.ts";
+import { EntryReader } from "../../src/codecs/zip/entry-reader.ts";
 import { resolveRange } from "../../src/core/byte-range.ts";
 import type {
   ByteRange,
@@ -16,8 +18,6 @@ import { encodeKey, joinKey, normalizeKey } from "../../src/core/key.ts";
 import { splitPrefix } from "../../src/core/listing.ts";
 import { ReadableStore, readOnlyCapabilities } from "../../src/core/readable-store.ts";
 import { ArchiveSource } from "./archive-source.ts";
-import { type DirectoryLimits, readDirectory, type ZipEntry } from "./directory.ts";
-import { EntryReader } from "./entry-reader.ts";
 import { isImplied, listKeys } from "./list-entries.ts";
 
 /** Capabilities of archives. Ranges of compressed entries unpack what comes before them. */

@@ -3,10 +3,10 @@
  *
  * @see PKWARE APPNOTE 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3
  */
-import type { OperationOptions } from "../../src/core/byte-store.ts";
-import { StorageError } from "../../src/core/errors.ts";
-import { compareKeys } from "../../src/core/key.ts";
-import type { ArchiveSource } from "./archive-source.ts";
+import type { OperationOptions } from "../../core/byte-store.ts";
+import { StorageError } from "../../core/errors.ts";
+import { compareKeys } from "../../core/key.ts";
+import type { ArchiveBytes } from "./archive-bytes.ts";
 import { decodeName, keyOfName } from "./entry-name.ts";
 
 /** One value in an archive. */
@@ -71,7 +71,7 @@ interface DirectoryPlace {
  * and directories beyond the limit; and what reading threw.
  */
 export async function readDirectory(
-  source: ArchiveSource,
+  source: ArchiveBytes,
   limits: DirectoryLimits,
   options: OperationOptions,
 ): Promise<ReadonlyMap<string, ZipEntry>> {
@@ -100,7 +100,7 @@ export async function readDirectory(
 }
 
 async function findDirectory(
-  source: ArchiveSource,
+  source: ArchiveBytes,
   tail: Uint8Array,
   tailStart: number,
   options: OperationOptions,
@@ -131,7 +131,7 @@ function findEnd(view: DataView): number | undefined {
 }
 
 async function findDirectory64(
-  source: ArchiveSource,
+  source: ArchiveBytes,
   written: number,
   locatorAt: number,
   options: OperationOptions,
@@ -149,7 +149,7 @@ async function findDirectory64(
 }
 
 function parseDirectory(
-  source: ArchiveSource,
+  source: ArchiveBytes,
   bytes: Uint8Array,
   count: number,
   shift: number,
@@ -207,7 +207,7 @@ function parseDirectory(
   return { byKey, all };
 }
 
-function checkLengths(source: ArchiveSource, { method, isEncrypted, ...entry }: ZipEntry, name: string): void {
+function checkLengths(source: ArchiveBytes, { method, isEncrypted, ...entry }: ZipEntry, name: string): void {
   const what = JSON.stringify(name);
   if (method === 0 && !isEncrypted && entry.byteLength !== entry.compressedLength) {
     throw source.corrupt(`its entry ${what} is not compressed, yet has two lengths`);
@@ -218,7 +218,7 @@ function checkLengths(source: ArchiveSource, { method, isEncrypted, ...entry }: 
 }
 
 /** Entries that share bytes are how a small archive becomes an endless one. */
-function checkPlaces(source: ArchiveSource, entries: readonly ZipEntry[], directoryStart: number): void {
+function checkPlaces(source: ArchiveBytes, entries: readonly ZipEntry[], directoryStart: number): void {
   const sorted = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);
   for (const [i, entry] of sorted.entries()) {
     const end = entry.headerOffset + LOCAL_LENGTH + entry.rawName.length + entry.compressedLength;
@@ -229,7 +229,7 @@ function checkPlaces(source: ArchiveSource, entries: readonly ZipEntry[], direct
 
 /** Lengths and offset of an entry, which stand in the ZIP64 field where 32 bits are too few. */
 function sizes(
-  source: ArchiveSource,
+  source: ArchiveBytes,
   view: DataView,
   at: number,
   field: Uint8Array | undefined,
@@ -266,7 +266,7 @@ function fromDosTime(date: number, time: number): number | undefined {
   return Date.UTC(year, month - 1, day, time >> 11, (time >> 5) & 63, (time & 31) * 2);
 }
 
-function big(source: ArchiveSource, view: DataView, at: number): number {
+function big(source: ArchiveBytes, view: DataView, at: number): number {
   const value = Number(view.getBigUint64(at, true));
   if (Number.isSafeInteger(value)) return value;
   throw source.corrupt(`it has a length or place of ${value}, which is beyond any file`);

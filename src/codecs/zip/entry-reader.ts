@@ -3,11 +3,11 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { crc32, createInflateRaw, inflateRaw } from "node:zlib";
-import type { ResolvedRange } from "../../src/core/byte-range.ts";
-import type { OperationOptions } from "../../src/core/byte-store.ts";
-import { checkAborted } from "../../src/core/checks.ts";
-import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
-import type { ArchiveSource } from "./archive-source.ts";
+import type { ResolvedRange } from "../../core/byte-range.ts";
+import type { OperationOptions } from "../../core/byte-store.ts";
+import { checkAborted } from "../../core/checks.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../../core/errors.ts";
+import type { ArchiveBytes } from "./archive-bytes.ts";
 import type { ZipEntry } from "./directory.ts";
 
 const LOCAL = 0x04034b50;
@@ -22,11 +22,11 @@ const inflateWhole = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(
 
 /** Reads the entries of one version of an archive. */
 export class EntryReader {
-  readonly #source: ArchiveSource;
+  readonly #source: ArchiveBytes;
   /** Where the bytes of entries begin, once that is known: only the local headers say. */
   readonly #starts = new WeakMap<ZipEntry, number>();
 
-  constructor(source: ArchiveSource) {
+  constructor(source: ArchiveBytes) {
     this.#source = source;
   }
 

@@ -1,8 +1,8 @@
 /** Names of entries: how their bytes become text, and which texts can be keys. */
 import { isUtf8 as isValidUtf8 } from "node:buffer";
 import { crc32 } from "node:zlib";
-import { StorageError } from "../../src/core/errors.ts";
-import { normalizeKey } from "../../src/core/key.ts";
+import { StorageError } from "../../core/errors.ts";
+import { normalizeKey } from "../../core/key.ts";
 
 /** The upper half of code page 437, in which ZIP keeps names that are not marked as UTF-8. */
 const CP437 =
