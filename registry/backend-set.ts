@@ -185,22 +185,9 @@ export class BackendSet implements AsyncDisposable {
   }
 
   async #storeFor(asker: Instance | undefined, reference: string | InstanceConfig): Promise<ByteStore> {
-    const name = typeof reference === "string" ? reference : reference?.use;
-    this.#checkOpen("store", name);
-    const target = this.#target(asker, reference);
+    const target = this.#targetFor("store", asker, reference);
     if (asker === undefined) this.#pinned.add(target);
-    else {
-      const path = target.pathTo(asker);
-      if (path !== undefined) {
-        const names = [asker, ...path].map((instance) => instance.name).join(" → ");
-        throw new StorageError("CONFIG_INVALID", `Backends refer to each other in a circle: ${names}`, {
-          backend: asker.name,
-          operation: "store",
-          identifier: name,
-        });
-      }
-      asker.needs.set(target, (asker.needs.get(target) ?? 0) + 1);
-    }
+    else asker.needs.set(target, (asker.needs.get(target) ?? 0) + 1);
     const opening = target.store(this.registry, this.#context(target));
     try {
       const store = await (this.#instances.get(target.name) === target
@@ -212,6 +199,37 @@ export class BackendSet implements AsyncDisposable {
       asker?.unneed(target);
       throw error;
     }
+  }
+
+  /** What {@link OpenContext.backend} does for one instance. */
+  async #backendFor(asker: Instance, reference: string | InstanceConfig): Promise<BackendBase> {
+    const target = this.#targetFor("backend", asker, reference);
+    const before = asker.needs.get(target);
+    // Nobody gives a backend back: it is needed until the asker closes.
+    asker.needs.set(target, Number.POSITIVE_INFINITY);
+    const opening = this.#values(target);
+    try {
+      return await (this.#instances.get(target.name) === target ? opening : this.#forgetIfFailed(target, opening));
+    } catch (error) {
+      if (before === undefined) asker.needs.delete(target);
+      else asker.needs.set(target, before);
+      throw error;
+    }
+  }
+
+  /** The instance that a reference means, unless it would need the one that asks. */
+  #targetFor(operation: string, asker: Instance | undefined, reference: string | InstanceConfig): Instance {
+    const name = typeof reference === "string" ? reference : reference?.use;
+    this.#checkOpen(operation, name);
+    const target = this.#target(asker, reference);
+    const path = asker && target.pathTo(asker);
+    if (path === undefined) return target;
+    const names = [asker, ...path].map((instance) => instance?.name).join(" → ");
+    throw new StorageError("CONFIG_INVALID", `Backends refer to each other in a circle: ${names}`, {
+      backend: asker?.name,
+      operation,
+      identifier: name,
+    });
   }
 
   /** What {@link OpenContext.release} does for one instance. */
@@ -271,6 +289,7 @@ export class BackendSet implements AsyncDisposable {
       instance: instance.name,
       store: (reference) => this.#storeFor(instance, reference),
       release: (store) => this.#release(instance, store),
+      backend: (reference) => this.#backendFor(instance, reference),
       baseDirectory: this.#options.baseDirectory,
       pools: this.#pools,
       signal,

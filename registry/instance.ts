@@ -45,7 +45,7 @@ export interface InstanceContext extends OpenContext {
 export class Instance {
   /** Name in the set, or, for a store behind a URI, the URI. */
   readonly name: string;
-  /** Instances whose stores this one asked for, and how often it did: they close after it. */
+  /** Instances whose stores or backends this one asked for, and how often it did: they close after it. */
   readonly needs = new Map<Instance, number>();
   readonly #config: InstanceConfig | undefined;
   readonly #live: BackendBase | undefined;

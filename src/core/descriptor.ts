@@ -48,6 +48,12 @@ export interface OpenContext {
    * instance stays open, and so does a store whose values would be lost with it.
    */
   release?(store: ByteStore): Promise<void>;
+  /**
+   * Opens (or shares) the value backend of a named instance, a URL, or a configuration; its owner closes it, after
+   * whoever asked. May be called as long as the asker is open: a reference that makes a circle is `CONFIG_INVALID` then.
+   * Absent where there is nobody to own a second backend.
+   */
+  backend?(reference: string | InstanceConfig): Promise<BackendBase>;
   /** Folder that relative paths in the options are relative to: that of the session file, else the working directory. */
   readonly baseDirectory?: string | undefined;
   /** Cancels opening. */

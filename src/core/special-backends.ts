@@ -53,7 +53,9 @@ export abstract class VirtualBackend<Context extends object = object> extends Re
 
   async save(data: unknown, identifier: string, options: WithContext<SaveOptions, Context> = {}): Promise<SaveResult> {
     this.#checkContext("save", options);
-    return this.perform("save", identifier, options, (key) => this.doSave(data, key, options));
+    return this.perform("save", identifier, options, async (key) => {
+      return { ...(await this.doSave(data, key, options)), identifier };
+    });
   }
 
   async saveBatch(
