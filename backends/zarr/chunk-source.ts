@@ -1,7 +1,7 @@
 /** Where the stored bytes of a chunk come from: a value of its own, or a range of a shard. */
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
-import { joinKey } from "../../src/core/key.ts";
+import type { ChunkKey, ShardLayout } from "./layout.ts";
 import { ShardIndex, shardIndexBytes } from "./shard.ts";
 
 /** Finds chunks by their coordinates. */
@@ -9,9 +9,6 @@ export interface ChunkSource {
   /** The stored bytes of a chunk, or `undefined` for one that was never stored. */
   read(chunk: readonly number[], options: OperationOptions): Promise<Uint8Array | undefined>;
 }
-
-/** Makes the key of a chunk, or of a shard, below the array's node. */
-export type ChunkKey = (coordinates: readonly number[]) => string;
 
 /** Chunks that are values of their own. */
 export class PlainChunks implements ChunkSource {
@@ -26,15 +23,6 @@ export class PlainChunks implements ChunkSource {
   read(chunk: readonly number[], options: OperationOptions): Promise<Uint8Array | undefined> {
     return unlessMissing(() => this.#store.read(this.#key(chunk), options));
   }
-}
-
-/** What is known of the layout of shards. */
-export interface ShardLayout {
-  /** Chunks of a shard along each axis. */
-  readonly chunksPerShard: readonly number[];
-  readonly indexEndian: "little" | "big";
-  readonly hasChecksum: boolean;
-  readonly location: "start" | "end";
 }
 
 interface KnownShard {
@@ -133,25 +121,6 @@ export class ShardedChunks implements ChunkSource {
       return { etag, index, start: isLast ? 0 : length, stop: isLast ? byteLength - length : byteLength };
     });
   }
-}
-
-/**
- * The keys of an array's chunks.
- *
- * @returns `undefined` for an encoding that is not in the specification.
- */
-export function chunkKeys(
-  path: string,
-  encoding: { readonly name: string; readonly configuration?: Readonly<Record<string, unknown>> | undefined },
-): ChunkKey | undefined {
-  const isDefault = encoding.name === "default";
-  if (!isDefault && encoding.name !== "v2") return undefined;
-  const separator = encoding.configuration?.separator ?? (isDefault ? "/" : ".");
-  if (separator !== "/" && separator !== ".") return undefined;
-  return (coordinates) => {
-    const parts = isDefault ? ["c", ...coordinates] : coordinates.length === 0 ? [0] : coordinates;
-    return joinKey(path, parts.join(separator));
-  };
 }
 
 async function unlessMissing<T>(run: () => Promise<T>): Promise<T | undefined> {

@@ -3,7 +3,7 @@
  *
  * @see Zarr core specification v3, "Group metadata", "Array metadata"
  */
-import { type DType, dtypes, numberToFloat16 } from "../../src/core/dtype.ts";
+import { type DType, dtypes } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 
 /** An extension point of Zarr v3: a codec, a chunk grid, a chunk key encoding. */
@@ -34,6 +34,7 @@ export interface ArrayMetadata {
   readonly codecs: readonly NamedConfiguration[];
   readonly attributes: Attributes;
   readonly dimension_names?: readonly (string | null)[] | undefined;
+  readonly storage_transformers?: readonly unknown[] | undefined;
 }
 
 /** How the bytes of a chunk are packed: as they are, or in Blosc frames around Zstandard. */
@@ -90,27 +91,51 @@ export function frameArrayMetadata(layout: FrameArrayLayout, frames: number): Ar
   };
 }
 
-/** A document as the bytes of its `zarr.json`. */
-export function encodeMetadata(metadata: GroupMetadata | ArrayMetadata): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(metadata, null, 2)}\n`);
+/** A document as the bytes of its `zarr.json`. Its fill value may be a bigint, and is written as a number. */
+export function encodeMetadata(metadata: object): Uint8Array {
+  const { fill_value: fill } = metadata as { readonly fill_value?: unknown };
+  if (typeof fill !== "bigint") return new TextEncoder().encode(`${JSON.stringify(metadata, null, 2)}\n`);
+  // First in the document, where no text of a user can be before it.
+  const text = JSON.stringify(Object.assign({ fill_value: BIG }, metadata, { fill_value: BIG }), null, 2);
+  return new TextEncoder().encode(`${text.replace(JSON.stringify(BIG), String(fill))}\n`);
 }
 
 /**
- * Reads a `zarr.json`.
+ * A JSON object of a store. A `fill_value` beyond the safe integers is a bigint.
+ *
+ * @param key - For messages.
+ * @throws A {@link StorageError} `CORRUPT` for what is none.
+ */
+export function parseDocument(bytes: Uint8Array, key: string): Record<string, unknown> {
+  let text: string;
+  let document: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw new StorageError("CORRUPT", `"${key}" is not JSON`, { identifier: key, cause });
+  }
+  if (!isRecord(document)) throw new StorageError("CORRUPT", `"${key}" is not a JSON object`, { identifier: key });
+  const { fill_value: fill } = document;
+  if (typeof fill !== "number" || Number.isSafeInteger(fill) || !Number.isInteger(fill)) return document;
+  const exact = literalOf(text, "fill_value");
+  return exact === undefined ? document : { ...document, fill_value: exact };
+}
+
+/**
+ * Understands a `zarr.json`.
  *
  * @param key - For messages.
  * @throws A {@link StorageError} `CORRUPT` for what is no v3 node.
  */
-export function parseMetadata(bytes: Uint8Array, key: string): GroupMetadata | ArrayMetadata {
-  const corrupt = (what: string, cause?: unknown) =>
-    new StorageError("CORRUPT", `"${key}" is no Zarr v3 metadata: ${what}`, { identifier: key, cause });
-  let document: Partial<Record<keyof ArrayMetadata, unknown>>;
-  try {
-    document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw corrupt("it is not JSON", cause);
-  }
-  if (typeof document !== "object" || document === null) throw corrupt("it is not an object");
+export function parseMetadata(
+  source: Uint8Array | Readonly<Record<string, unknown>>,
+  key: string,
+): GroupMetadata | ArrayMetadata {
+  const corrupt = (what: string) =>
+    new StorageError("CORRUPT", `"${key}" is no Zarr v3 metadata: ${what}`, { identifier: key });
+  const document: Partial<Record<keyof ArrayMetadata, unknown>> =
+    source instanceof Uint8Array ? parseDocument(source, key) : source;
   if (document.zarr_format !== 3) throw corrupt(`zarr_format is ${JSON.stringify(document.zarr_format)}`);
   const attributes = document.attributes ?? {};
   if (!isRecord(attributes)) throw corrupt("attributes are no object");
@@ -130,36 +155,21 @@ export function isShape(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((length) => Number.isSafeInteger(length) && length >= 0);
 }
 
-/**
- * One element of an array as its fill value says, as little-endian bytes.
- *
- * @throws A {@link StorageError} `UNSUPPORTED` for fill values of other types.
- */
-export function fillValueBytes(fill: unknown, dtype: DType): Uint8Array {
-  const { itemSize, kind } = dtypes[dtype];
-  const bytes = new Uint8Array(itemSize);
-  const view = new DataView(bytes.buffer);
-  if (typeof fill === "string" && /^0x[0-9a-f]+$/i.test(fill) && kind === "f") {
-    let bits = BigInt(fill);
-    for (let i = 0; i < itemSize; i++, bits >>= 8n) bytes[i] = Number(bits & 0xffn);
-    return bytes;
+/** Stands for a number while the rest becomes JSON. */
+const BIG = "a whole number beyond the safe ones";
+
+/** The whole number under a name of the outermost object, with all its digits. */
+function literalOf(text: string, name: string): bigint | undefined {
+  let depth = 0;
+  let before = "";
+  let last = "";
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s"{}[\]:,]+/g)) {
+    if (token === "{" || token === "[") depth++;
+    if (token === "}" || token === "]") depth--;
+    if (depth === 1 && last === ":" && before === `"${name}"`) return /^-?\d+$/.test(token) ? BigInt(token) : undefined;
+    [before, last] = [last, token];
   }
-  const special = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.NEGATIVE_INFINITY };
-  const value = typeof fill === "string" && fill in special ? special[fill as keyof typeof special] : fill;
-  if (kind === "b" && typeof value === "boolean") {
-    bytes[0] = value ? 1 : 0;
-  } else if (kind === "f" && typeof value === "number") {
-    if (itemSize === 2) view.setUint16(0, numberToFloat16(value), true);
-    else if (itemSize === 4) view.setFloat32(0, value, true);
-    else view.setFloat64(0, value, true);
-  } else if ((kind === "i" || kind === "u") && Number.isSafeInteger(value)) {
-    // Larger numbers have lost digits when JSON was parsed: better none than another one.
-    let bits = BigInt.asUintN(64, BigInt(value as number));
-    for (let i = 0; i < itemSize; i++, bits >>= 8n) bytes[i] = Number(bits & 0xffn);
-  } else {
-    throw new StorageError("UNSUPPORTED", `Fill value ${JSON.stringify(fill)} of ${dtype}`);
-  }
-  return bytes;
+  return undefined;
 }
 
 function chunkCodecs(dtype: DType, codec: ChunkCodec): NamedConfiguration[] {
@@ -172,7 +182,8 @@ function chunkCodecs(dtype: DType, codec: ChunkCodec): NamedConfiguration[] {
   return [bytes, { name: "blosc", configuration }];
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** True for a JSON object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -66,51 +66,100 @@ export function isWholeChunk(box: Box, chunk: readonly number[], chunkShape: rea
   });
 }
 
+/** The box of one chunk, which may lead beyond the array. */
+export function chunkBox(chunk: readonly number[], chunkShape: readonly number[]): Box {
+  const start = chunk.map((at, axis) => at * (chunkShape[axis] as number));
+  return { start, stop: start.map((from, axis) => from + (chunkShape[axis] as number)) };
+}
+
+/** What two boxes have in common; of length 0 along the axes where that is nothing. */
+export function intersect(a: Box, b: Box): Box {
+  const start = a.start.map((from, axis) => Math.max(from, b.start[axis] as number));
+  const stop = a.stop.map((to, axis) => Math.max(start[axis] as number, Math.min(to, b.stop[axis] as number)));
+  return { start, stop };
+}
+
+/** True if `outer` has all of `inner`. */
+export function contains(outer: Box, inner: Box): boolean {
+  return inner.start.every(
+    (from, axis) =>
+      from >= (outer.start[axis] as number) && (inner.stop[axis] as number) <= (outer.stop[axis] as number),
+  );
+}
+
 /**
  * Copies what a chunk and a box have in common.
  *
  * @param out - The box, in C order.
  */
 export function copyChunk(source: NdArray, chunk: readonly number[], out: NdArray, box: Box): void {
-  const counts: number[] = [];
+  copyBox(source, chunkBox(chunk, source.shape).start, out, box.start);
+}
+
+/** Copies what two arrays have in common that lie somewhere in the same space. Any strides. */
+export function copyBox(
+  source: NdArray,
+  sourceStart: readonly number[],
+  target: NdArray,
+  targetStart: readonly number[],
+): void {
+  const runs: Run[] = [];
   let from = 0;
   let to = 0;
-  source.shape.forEach((length, axis) => {
-    const origin = (chunk[axis] as number) * length;
-    const begin = Math.max(origin, box.start[axis] as number);
-    counts.push(Math.min(origin + length, box.stop[axis] as number) - begin);
-    from += (begin - origin) * (source.stride[axis] as number);
-    to += (begin - (box.start[axis] as number)) * (out.stride[axis] as number);
-  });
-  copyStrided(source, from, out, to, counts, 0);
+  for (let axis = 0; axis < source.shape.length; axis++) {
+    const [a, b] = [sourceStart[axis] as number, targetStart[axis] as number];
+    const begin = Math.max(a, b);
+    const count = Math.min(a + (source.shape[axis] as number), b + (target.shape[axis] as number)) - begin;
+    if (count <= 0) return;
+    const [read, write] = [source.stride[axis] as number, target.stride[axis] as number];
+    from += (begin - a) * read;
+    to += (begin - b) * write;
+    const last = runs.at(-1);
+    // An axis that continues the one before it, in both arrays, makes one longer run with it.
+    if (last !== undefined && last.read === count * read && last.write === count * write) {
+      runs[runs.length - 1] = { count: last.count * count, read, write };
+    } else {
+      runs.push({ count, read, write });
+    }
+  }
+  copyRuns(source.data as Float64Array, from, target.data as Float64Array, to, runs, 0);
+}
+
+/** Elements along an axis, and the steps between them in both arrays. */
+interface Run {
+  readonly count: number;
+  readonly read: number;
+  readonly write: number;
+}
+
+function copyRuns(
+  source: Float64Array,
+  from: number,
+  target: Float64Array,
+  to: number,
+  runs: readonly Run[],
+  axis: number,
+): void {
+  const run = runs[axis];
+  if (run === undefined) {
+    target[to] = source[from] as number;
+    return;
+  }
+  const { count, read, write } = run;
+  const isLast = axis === runs.length - 1;
+  if (isLast && read === 1 && write === 1) {
+    target.set(source.subarray(from, from + count), to);
+  } else if (isLast && read === 0 && write === 1) {
+    target.fill(source[from] as number, to, to + count);
+  } else if (isLast) {
+    for (let i = 0, a = from, b = to; i < count; i++, a += read, b += write) target[b] = source[a] as number;
+  } else {
+    for (let i = 0; i < count; i++) copyRuns(source, from + i * read, target, to + i * write, runs, axis + 1);
+  }
 }
 
 /** The array with only some of its axes; the others have length 1. */
 export function keepAxes(array: NdArray, axes: readonly number[]): NdArray {
   const shape = axes.map((axis) => array.shape[axis] as number);
   return { ...array, shape, stride: contiguousStride(shape) };
-}
-
-function copyStrided(
-  source: NdArray,
-  from: number,
-  out: NdArray,
-  to: number,
-  counts: readonly number[],
-  axis: number,
-): void {
-  if (axis === counts.length) {
-    (out.data as Float64Array)[to] = (source.data as Float64Array)[from] as number;
-    return;
-  }
-  const count = counts[axis] as number;
-  const read = source.stride[axis] as number;
-  const write = out.stride[axis] as number;
-  if (axis === counts.length - 1 && read === 1 && write === 1) {
-    (out.data as Float64Array).set(source.data.subarray(from, from + count) as Float64Array, to);
-    return;
-  }
-  for (let i = 0; i < count; i++) {
-    copyStrided(source, from + i * read, out, to + i * write, counts, axis + 1);
-  }
 }

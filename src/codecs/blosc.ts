@@ -40,6 +40,19 @@ export interface BloscHeader {
   readonly isSplit: boolean;
 }
 
+/** What compresses the blocks of a frame. */
+export interface BloscCompressor {
+  /** Number in the header: 1 for raw LZ4 blocks, 3 for zlib streams, 4 for Zstandard frames. */
+  readonly format: 1 | 3 | 4;
+  /**
+   * Compresses one block.
+   *
+   * @param bytes - Borrowed until the promise settles.
+   * @returns Memory that belongs to the caller.
+   */
+  compress(bytes: Uint8Array, level: number): Promise<Uint8Array>;
+}
+
 /** A frame in two parts, to be written one after the other. */
 export type BloscFrame = readonly [header: Uint8Array, body: Uint8Array];
 
@@ -48,25 +61,32 @@ export type BloscFrame = readonly [header: Uint8Array, body: Uint8Array];
  * nothing but its own compression.
  */
 export class BloscEncoder {
-  readonly #zstd: ZstdProvider;
+  readonly #compressor: BloscCompressor;
   readonly #shuffler: Shuffler;
   readonly #free: number[];
   readonly #itemSize: number;
   readonly #level: number;
+  readonly #isShuffled: boolean;
 
-  private constructor(zstd: ZstdProvider, shuffler: Shuffler, itemSize: number, level: number) {
-    this.#zstd = zstd;
+  private constructor(
+    compressor: BloscCompressor,
+    shuffler: Shuffler,
+    options: { readonly itemSize: number; readonly level?: number | undefined; readonly shuffle?: boolean | undefined },
+  ) {
+    this.#compressor = compressor;
     this.#shuffler = shuffler;
-    this.#itemSize = itemSize;
-    this.#level = level;
+    this.#itemSize = options.itemSize;
+    this.#level = options.level ?? 1;
+    this.#isShuffled = options.shuffle ?? true;
     this.#free = Array.from({ length: shuffler.slots }, (_, slot) => slot);
   }
 
   /**
    * Loads a compressor and takes the memory, once.
    *
-   * @param options - `byteLength`: of the largest value; `itemSize`: bytes of an element; `level`: of Zstandard, default 1;
-   * `slots`: values that may be under way at once, default 2.
+   * @param options - `byteLength`: of the largest value; `itemSize`: bytes of an element; `level`: of the compressor,
+   * default 1; `slots`: values that may be under way at once, default 2; `shuffle`: default true; `compressor`: default
+   * Zstandard.
    * @throws A {@link StorageError} `MISSING_DEPENDENCY`.
    */
   static async create(options: {
@@ -75,10 +95,12 @@ export class BloscEncoder {
     readonly level?: number | undefined;
     readonly slots?: number | undefined;
     readonly zstd?: ZstdProvider | undefined;
+    readonly shuffle?: boolean | undefined;
+    readonly compressor?: BloscCompressor | undefined;
   }): Promise<BloscEncoder> {
-    const zstd = options.zstd ?? (await loadZstd());
+    const compressor = options.compressor ?? zstdCompressor(options.zstd ?? (await loadZstd()));
     const shuffler = new Shuffler(options.byteLength, options.slots ?? 2);
-    return new BloscEncoder(zstd, shuffler, options.itemSize, options.level ?? 1);
+    return new BloscEncoder(compressor, shuffler, options);
   }
 
   /** True if {@link BloscEncoder.encode} may be called now. */
@@ -102,9 +124,11 @@ export class BloscEncoder {
     const slot = this.#free.pop();
     if (slot === undefined) throw new StorageError("CONFLICT", "All slots of the Blosc encoder are in use");
     try {
-      const shuffled = this.#shuffler.shuffle(byteLength, this.#itemSize, slot);
-      const block = await this.#zstd.compress(shuffled, this.#level);
-      return makeFrame(shuffled, block, this.#itemSize);
+      const shuffled = this.#isShuffled
+        ? this.#shuffler.shuffle(byteLength, this.#itemSize, slot)
+        : this.#shuffler.input(byteLength).slice();
+      const block = await this.#compressor.compress(shuffled, this.#level);
+      return makeFrame(shuffled, block, this.#itemSize, this.#compressor.format, this.#isShuffled);
     } finally {
       this.#free.push(slot);
     }
@@ -118,7 +142,13 @@ export class BloscEncoder {
  */
 export async function encodeBlosc(
   bytes: Uint8Array,
-  options: { readonly itemSize: number; readonly level?: number; readonly zstd?: ZstdProvider },
+  options: {
+    readonly itemSize: number;
+    readonly level?: number;
+    readonly zstd?: ZstdProvider;
+    readonly shuffle?: boolean;
+    readonly compressor?: BloscCompressor;
+  },
 ): Promise<Uint8Array> {
   const encoder = await BloscEncoder.create({ ...options, byteLength: bytes.byteLength, slots: 1 });
   encoder.input(bytes.byteLength).set(bytes);
@@ -202,11 +232,21 @@ export class BloscDecoder {
   }
 }
 
-function makeFrame(shuffled: Uint8Array, block: Uint8Array, itemSize: number): BloscFrame {
+function zstdCompressor(zstd: ZstdProvider): BloscCompressor {
+  return { format: ZSTD_FORMAT, compress: (bytes, level) => zstd.compress(bytes, level) };
+}
+
+function makeFrame(
+  shuffled: Uint8Array,
+  block: Uint8Array,
+  itemSize: number,
+  format: number,
+  isShuffled: boolean,
+): BloscFrame {
   const byteLength = shuffled.byteLength;
-  const flags = BYTE_SHUFFLED | NOT_SPLIT | (ZSTD_FORMAT << 5);
+  const flags = (isShuffled ? BYTE_SHUFFLED : 0) | NOT_SPLIT | (format << 5);
   const isSmaller = block.byteLength < byteLength;
-  if (!isSmaller && itemSize === 1) {
+  if (!isSmaller && (itemSize === 1 || !isShuffled)) {
     return [
       makeHeader(flags | STORED, itemSize, byteLength, HEADER_BYTES + byteLength, HEADER_BYTES),
       shuffled.slice(),

@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  encodeMetadata,
-  fillValueBytes,
-  frameArrayMetadata,
-  groupMetadata,
-  parseMetadata,
-} from "../../../backends/zarr/metadata.ts";
+import { fillValueBytes } from "../../../backends/zarr/fill-value.ts";
+import { encodeMetadata, frameArrayMetadata, groupMetadata, parseMetadata } from "../../../backends/zarr/metadata.ts";
 
 const layout = {
   dtype: "uint16",

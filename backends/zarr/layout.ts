@@ -1,0 +1,103 @@
+/** How an array lies in its store: chunks, shards, codecs and keys, read from its metadata. */
+import { type DType, isDType } from "../../src/core/dtype.ts";
+import { joinKey } from "../../src/core/key.ts";
+import { CodecChain } from "./codec-chain.ts";
+import { type ArrayMetadata, isRecord, isShape, type NamedConfiguration } from "./metadata.ts";
+
+/** Makes the key of a chunk, or of a shard. */
+export type ChunkKey = (coordinates: readonly number[]) => string;
+
+/** What is known of the inside of shards. */
+export interface ShardLayout {
+  /** Chunks of a shard along each axis. */
+  readonly chunksPerShard: readonly number[];
+  readonly indexEndian: "little" | "big";
+  readonly hasChecksum: boolean;
+  readonly location: "start" | "end";
+}
+
+/** How one array lies in its store. */
+export interface ArrayLayout {
+  readonly dtype: DType;
+  /** Shape of one stored value: a shard, or a chunk where there are no shards. */
+  readonly unitShape: readonly number[];
+  /** Shape of one chunk. */
+  readonly chunkShape: readonly number[];
+  readonly shards: ShardLayout | undefined;
+  readonly codecs: CodecChain;
+  readonly key: ChunkKey;
+}
+
+/**
+ * Reads the layout of an array.
+ *
+ * @param path - Key of its node.
+ * @returns `undefined` for what is not ours to read: other types, codecs, grids or key encodings.
+ */
+export function arrayLayout(metadata: ArrayMetadata, path: string): ArrayLayout | undefined {
+  const { chunk_grid, chunk_key_encoding, codecs, shape, data_type: dtype, storage_transformers } = metadata;
+  const unitShape = chunk_grid.configuration?.chunk_shape;
+  const key = chunkKeys(path, chunk_key_encoding);
+  if (!isDType(dtype) || chunk_grid.name !== "regular" || key === undefined) return undefined;
+  if (!isChunkShape(unitShape, shape.length) || (storage_transformers ?? []).length > 0) return undefined;
+  const [first, ...others] = codecs;
+  if (first?.name === "sharding_indexed" && others.length === 0) {
+    const inside = readSharding(unitShape, first.configuration ?? {}, dtype);
+    return inside && { dtype, unitShape, key, ...inside };
+  }
+  const chain = CodecChain.create(codecs, dtype, shape.length);
+  return chain && { dtype, unitShape, chunkShape: unitShape, shards: undefined, codecs: chain, key };
+}
+
+function readSharding(
+  shardShape: readonly number[],
+  configuration: Readonly<Record<string, unknown>>,
+  dtype: DType,
+): Pick<ArrayLayout, "chunkShape" | "shards" | "codecs"> | undefined {
+  const {
+    chunk_shape: chunkShape,
+    codecs,
+    index_codecs: indexCodecs,
+    index_location: location = "end",
+  } = configuration;
+  if (!isCodecList(codecs) || !isCodecList(indexCodecs)) return undefined;
+  const [indexBytes, checksum, ...others] = indexCodecs;
+  const indexEndian = indexBytes?.configuration?.endian ?? "little";
+  if (!isChunkShape(chunkShape, shardShape.length)) return undefined;
+  if (!shardShape.every((length, axis) => length % (chunkShape[axis] as number) === 0)) return undefined;
+  if (indexBytes?.name !== "bytes" || others.length > 0 || (checksum && checksum.name !== "crc32c")) return undefined;
+  if (location !== "start" && location !== "end") return undefined;
+  if (indexEndian !== "little" && indexEndian !== "big") return undefined;
+  const chain = CodecChain.create(codecs, dtype, shardShape.length);
+  if (chain === undefined) return undefined;
+  const chunksPerShard = shardShape.map((length, axis) => length / (chunkShape[axis] as number));
+  const shards = { chunksPerShard, indexEndian, hasChecksum: checksum !== undefined, location } as const;
+  return { chunkShape, shards, codecs: chain };
+}
+
+/**
+ * The keys of an array's chunks.
+ *
+ * @returns `undefined` for an encoding that is not in the specification.
+ */
+export function chunkKeys(
+  path: string,
+  encoding: { readonly name: string; readonly configuration?: Readonly<Record<string, unknown>> | undefined },
+): ChunkKey | undefined {
+  const isDefault = encoding.name === "default";
+  if (!isDefault && encoding.name !== "v2") return undefined;
+  const separator = encoding.configuration?.separator ?? (isDefault ? "/" : ".");
+  if (separator !== "/" && separator !== ".") return undefined;
+  return (coordinates) => {
+    const parts = isDefault ? ["c", ...coordinates] : coordinates.length === 0 ? [0] : coordinates;
+    return joinKey(path, parts.join(separator));
+  };
+}
+
+function isChunkShape(value: unknown, rank: number): value is number[] {
+  return isShape(value) && value.length === rank && !value.includes(0);
+}
+
+function isCodecList(value: unknown): value is NamedConfiguration[] {
+  return Array.isArray(value) && value.every((codec) => isRecord(codec) && typeof codec.name === "string");
+}
