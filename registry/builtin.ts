@@ -91,6 +91,15 @@ export const builtins: readonly LazyBackend[] = [
     opens: { store: true, values: true, writer: false },
     load: () => import("../backends/zip/index.ts"),
   },
+  {
+    key: "virtual_workspace",
+    aliases: ["virtual"],
+    contractVersion: 1,
+    summary: "One tree of paths over the values of several backends",
+    capabilities: { ...storageCapabilities, directories: false, requiresFilesystemValidation: false },
+    opens: { store: false, values: true, writer: false },
+    load: () => import("../backends/virtual/index.ts"),
+  },
 ];
 
 /** A new registry with the built-in backends. Nothing in it is shared with any other registry. */

@@ -1,5 +1,4 @@
 /** Conformance of value backends: every promise of the value plane as a check. */
-import type { Capabilities } from "../core/capabilities.ts";
 import { identityChecks, keyChecks, listChecks, loadChecks, predicateChecks } from "./backend-reading.ts";
 import type { BackendSetup, BackendSubject } from "./backend-subject.ts";
 import { deleteChecks, directoryChecks, ensureChecks, linkChecks, transferChecks } from "./backend-tree.ts";
@@ -28,14 +27,18 @@ export function backendConformance(runner: Runner, name: string, setup: BackendS
       await subject.dispose?.();
     }
   };
-  declareKit(runner, `backend ${name}`, { make: setup.make, dispose }, backendGroups(setup.capabilities));
+  declareKit(runner, `backend ${name}`, { make: setup.make, dispose }, backendGroups(setup));
 }
 
 /** The groups of checks, gated by what a backend declares. */
-export function backendGroups(capabilities: Capabilities): KitGroup<BackendSubject>[] {
+export function backendGroups({
+  capabilities,
+  savesOnly = false,
+}: Pick<BackendSetup, "capabilities" | "savesOnly">): KitGroup<BackendSubject>[] {
   const { read, write, list, directories, symlinks, values } = capabilities;
   const needsRead = read ? undefined : "read is false";
   const needsWrite = write ? needsRead : "write is false";
+  const needsTree = needsWrite ?? (savesOnly ? "savesOnly is true" : undefined);
   const needsAny = values === "any" ? undefined : `values is "${values}"`;
   return [
     { name: "identity and life", gate: needsRead, checks: identityChecks(capabilities) },
@@ -46,14 +49,14 @@ export function backendGroups(capabilities: Capabilities): KitGroup<BackendSubje
     { name: "saves", gate: needsWrite, checks: saveChecks(capabilities) },
     { name: "values of any kind", gate: needsWrite ?? needsAny, checks: valueChecks },
     { name: "batches", gate: needsWrite, checks: batchChecks },
-    { name: "deleting", gate: needsWrite, checks: deleteChecks },
-    { name: "copying and moving", gate: needsWrite, checks: transferChecks(capabilities) },
-    { name: "ensureDirectory", gate: needsWrite, checks: ensureChecks },
+    { name: "deleting", gate: needsTree, checks: deleteChecks },
+    { name: "copying and moving", gate: needsTree, checks: transferChecks(capabilities) },
+    { name: "ensureDirectory", gate: needsTree, checks: ensureChecks },
     {
       name: "directories",
-      gate: needsWrite ?? (directories ? undefined : "directories is false"),
+      gate: needsTree ?? (directories ? undefined : "directories is false"),
       checks: directoryChecks,
     },
-    { name: "symbolic links", gate: needsWrite ?? (symlinks ? undefined : "symlinks is false"), checks: linkChecks },
+    { name: "symbolic links", gate: needsTree ?? (symlinks ? undefined : "symlinks is false"), checks: linkChecks },
   ];
 }

@@ -31,6 +31,11 @@ export interface BackendSetup {
   readonly make: () => Promise<BackendSubject>;
   /** What the backends declare. They must declare the same when they are made. */
   readonly capabilities: Capabilities;
+  /**
+   * The backends save and have no operation beside: no `delete`, `copy`, `move`, `ensureDirectory`. So do virtual ones.
+   * Default `false`.
+   */
+  readonly savesOnly?: boolean | undefined;
 }
 
 /** A small image whose values depend on `seed`: shape `[2, 3]`, uint16. */

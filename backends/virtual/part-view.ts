@@ -1,0 +1,80 @@
+/** A part of a stored array, seen as an array of its own. */
+import type { OperationOptions } from "../../src/core/byte-store.ts";
+import type { DataSource, LoadOptions } from "../../src/core/data-source.ts";
+import { StorageError } from "../../src/core/errors.ts";
+import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-array.ts";
+import { type ArrayLevel, isRegionSource, type ReadRegionOptions } from "../../src/core/region.ts";
+import { resolveSelection } from "../../src/core/selection.ts";
+import { loadPart } from "./source-value.ts";
+
+/** The shape of a part. */
+export function shapeOfPart(shape: readonly number[], part: readonly AxisSelection[]): number[] {
+  const { start, stop, keptAxes } = resolveSelection(part, shape);
+  return keptAxes.map((axis) => (stop[axis] as number) - (start[axis] as number));
+}
+
+/** The resolutions of a part: those of the array where the source has several, and the part keeps whole axes or drops them. */
+export async function levelsOfPart(
+  source: DataSource,
+  address: string,
+  part: readonly AxisSelection[],
+  options: OperationOptions,
+): Promise<ArrayLevel[]> {
+  const levels = await levelsOf(source, address, options);
+  const [full] = levels as [ArrayLevel, ...ArrayLevel[]];
+  const { start, stop, keptAxes } = resolveSelection(part, full.shape);
+  return levels.map(({ shape, dtype, downsampling }) => {
+    const kept = keptAxes.map((axis) => {
+      const [from, to] = rangeAt(start[axis] as number, stop[axis] as number, downsampling[axis] as number);
+      return Math.min(to, shape[axis] as number) - from;
+    });
+    return { shape: kept, dtype, downsampling: keptAxes.map((axis) => downsampling[axis] as number) };
+  });
+}
+
+/** Reads a selection of a part at one resolution. */
+export async function readRegionOfPart(
+  source: DataSource,
+  address: string,
+  part: readonly AxisSelection[],
+  selection: readonly AxisSelection[],
+  options: ReadRegionOptions,
+): Promise<NdArray> {
+  const { resolution = 0, ...load } = options;
+  const levels = await levelsOf(source, address, load);
+  const level = levels[resolution];
+  if (level === undefined) throw new StorageError("OUT_OF_RANGE", `There is no resolution ${resolution}`);
+  const outer = resolveSelection(part, (levels[0] as ArrayLevel).shape);
+  const ranges = level.shape.map((length, axis) => {
+    const step = level.downsampling[axis] as number;
+    const [from, to] = rangeAt(outer.start[axis] as number, outer.stop[axis] as number, step);
+    return [Math.min(from, length), Math.min(to, length)] as const;
+  });
+  const inner = resolveSelection(
+    selection,
+    outer.keptAxes.map((axis) => (ranges[axis]?.[1] ?? 0) - (ranges[axis]?.[0] ?? 0)),
+  );
+  const both = ranges.map(([from], axis): AxisSelection => {
+    const kept = outer.keptAxes.indexOf(axis);
+    if (kept < 0) return from;
+    const first = from + (inner.start[kept] as number);
+    return inner.keptAxes.includes(kept) ? [first, from + (inner.stop[kept] as number)] : first;
+  });
+  if (isRegionSource(source)) return source.readRegion(address, both, { ...load, resolution });
+  return (await loadPart(source, address, both, load)) as NdArray;
+}
+
+async function levelsOf(source: DataSource, address: string, options: LoadOptions): Promise<readonly ArrayLevel[]> {
+  if (isRegionSource(source)) return source.levels(address, options);
+  const { dtype, shape } = await source.stat(address, options);
+  if (dtype !== undefined && shape !== undefined) return [{ dtype, shape, downsampling: shape.map(() => 1) }];
+  const value = await source.load(address, options);
+  if (!isNdArray(value)) throw new StorageError("INVALID_DATA", `"${address}" is no array`, { identifier: address });
+  return [{ dtype: value.dtype, shape: value.shape, downsampling: value.shape.map(() => 1) }];
+}
+
+/** A range of the full array in elements of a resolution. */
+function rangeAt(start: number, stop: number, step: number): [number, number] {
+  const from = Math.floor(start / step);
+  return [from, Math.max(Math.ceil(stop / step), from)];
+}
