@@ -5,6 +5,7 @@ import type { DType } from "../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { type AxisSelection, contiguousStride, type NdArray, zeros } from "../../src/core/nd-array.ts";
 import { type ChunkSource, PlainChunks, ShardedChunks } from "./chunk-source.ts";
+import { concurrently } from "./concurrently.ts";
 import { constantArray } from "./fill-value.ts";
 import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import type { ArrayMetadata } from "./metadata.ts";
@@ -89,10 +90,7 @@ export class NativeZarrArray implements ZarrArray {
       copyChunk(await this.#chunk(at, options), at, out, region);
     };
     if (!first.done) await copy(first.value);
-    const work = async (): Promise<void> => {
-      for (const at of chunks) await copy(at);
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    await concurrently(chunks, CONCURRENCY, copy);
     return keepAxes(out, region.keptAxes);
   }
 

@@ -25,7 +25,10 @@ export interface ArrayLayout {
   readonly chunkShape: readonly number[];
   readonly shards: ShardLayout | undefined;
   readonly codecs: CodecChain;
+  /** Key of a stored value. */
   readonly key: ChunkKey;
+  /** The way back: coordinates of the value under a key, `undefined` for keys that are none. */
+  coordinates(key: string): number[] | undefined;
 }
 
 /**
@@ -40,13 +43,18 @@ export function arrayLayout(metadata: ArrayMetadata, path: string): ArrayLayout 
   const key = chunkKeys(path, chunk_key_encoding);
   if (!isDType(dtype) || chunk_grid.name !== "regular" || key === undefined) return undefined;
   if (!isChunkShape(unitShape, shape.length) || (storage_transformers ?? []).length > 0) return undefined;
+  const coordinates = (at: string) => {
+    const numbers = at.slice(path.length).match(/\d+/g)?.map(Number) ?? [];
+    const found = numbers.slice(numbers.length - shape.length);
+    return found.length === shape.length && key(found) === at ? found : undefined;
+  };
   const [first, ...others] = codecs;
   if (first?.name === "sharding_indexed" && others.length === 0) {
     const inside = readSharding(unitShape, first.configuration ?? {}, dtype);
-    return inside && { dtype, unitShape, key, ...inside };
+    return inside && { dtype, unitShape, key, coordinates, ...inside };
   }
   const chain = CodecChain.create(codecs, dtype, shape.length);
-  return chain && { dtype, unitShape, chunkShape: unitShape, shards: undefined, codecs: chain, key };
+  return chain && { dtype, unitShape, chunkShape: unitShape, shards: undefined, codecs: chain, key, coordinates };
 }
 
 function readSharding(

@@ -91,13 +91,22 @@ export function frameArrayMetadata(layout: FrameArrayLayout, frames: number): Ar
   };
 }
 
-/** A document as the bytes of its `zarr.json`. Its fill value may be a bigint, and is written as a number. */
+/** A document as the bytes of its `zarr.json`. Bigints are written as numbers. */
 export function encodeMetadata(metadata: object): Uint8Array {
-  const { fill_value: fill } = metadata as { readonly fill_value?: unknown };
-  if (typeof fill !== "bigint") return new TextEncoder().encode(`${JSON.stringify(metadata, null, 2)}\n`);
-  // First in the document, where no text of a user can be before it.
-  const text = JSON.stringify(Object.assign({ fill_value: BIG }, metadata, { fill_value: BIG }), null, 2);
-  return new TextEncoder().encode(`${text.replace(JSON.stringify(BIG), String(fill))}\n`);
+  // A name that no text of a user has in it.
+  const mark = globalThis.crypto.randomUUID();
+  let hasBig = false;
+  const text = JSON.stringify(
+    metadata,
+    (_, value) => {
+      if (typeof value !== "bigint") return value;
+      hasBig = true;
+      return `${mark}${value}`;
+    },
+    2,
+  );
+  const numbers = hasBig ? text.replaceAll(new RegExp(`"${mark}(-?[0-9]+)"`, "g"), "$1") : text;
+  return new TextEncoder().encode(`${numbers}\n`);
 }
 
 /**
@@ -154,9 +163,6 @@ export function parseMetadata(
 export function isShape(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((length) => Number.isSafeInteger(length) && length >= 0);
 }
-
-/** Stands for a number while the rest becomes JSON. */
-const BIG = "a whole number beyond the safe ones";
 
 /** The whole number under a name of the outermost object, with all its digits. */
 function literalOf(text: string, name: string): bigint | undefined {

@@ -5,8 +5,9 @@
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { fromTypestr, parseDType } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
-import { baseName, normalizeKey } from "../../src/core/key.ts";
+import { baseName, compareKeys, normalizeKey } from "../../src/core/key.ts";
 import { NativeZarrArray } from "./array.ts";
+import { readConsolidated } from "./consolidated.ts";
 import { type ArrayNode, findNode, type GroupNode } from "./nodes.ts";
 import type { ZarrArray, ZarrGroup } from "./reader-types.ts";
 
@@ -26,7 +27,7 @@ export async function openZarrNode(
   const key = normalizeKey(path);
   const node = await requireNode(store, key, options);
   if (node.kind === "array") return openArrayNode(store, node, options);
-  const children = await listChildren(store, key, options);
+  const children = await listChildren(store, node, options);
   return { kind: "group", path: key, attributes: node.attributes, ...children };
 }
 
@@ -84,19 +85,38 @@ async function requireNode(store: ByteStore, key: string, options: OperationOpti
 
 async function listChildren(
   store: ByteStore,
-  key: string,
+  node: GroupNode,
   options: OperationOptions,
 ): Promise<{ arrays: string[]; groups: string[] }> {
+  const { path: key } = node;
   const arrays: string[] = [];
   const groups: string[] = [];
+  if (!store.capabilities.list) return consolidatedChildren(store, node, options);
   const prefix = key === "" ? "" : `${key}/`;
   for await (const entry of store.list({ ...options, prefix, delimiter: "/" })) {
     if (entry.kind !== "directory") continue;
-    const node = await findNode(store, entry.key, options);
-    if (node === undefined || node.kind === "claim") continue;
-    (node.kind === "array" ? arrays : groups).push(baseName(entry.key));
+    const child = await findNode(store, entry.key, options);
+    if (child === undefined || child.kind === "claim") continue;
+    (child.kind === "array" ? arrays : groups).push(baseName(entry.key));
   }
   return { arrays, groups };
+}
+
+/** What consolidated metadata says, where the store itself cannot say it. */
+async function consolidatedChildren(
+  store: ByteStore,
+  node: GroupNode,
+  options: OperationOptions,
+): Promise<{ arrays: string[]; groups: string[] }> {
+  const nodes = await readConsolidated(store, node, options);
+  if (nodes === undefined) {
+    const message = `"${store.name}" does not list, and the group "${node.path}" has no consolidated metadata`;
+    throw new StorageError("UNSUPPORTED", message, { backend: store.name, operation: "open", identifier: node.path });
+  }
+  const arrays: string[] = [];
+  const groups: string[] = [];
+  for (const [name, { kind }] of nodes) if (!name.includes("/")) (kind === "array" ? arrays : groups).push(name);
+  return { arrays: arrays.sort(compareKeys), groups: groups.sort(compareKeys) };
 }
 
 function wrongKind(store: ByteStore, key: string, found: string, wanted: string): StorageError {

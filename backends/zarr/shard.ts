@@ -5,6 +5,8 @@
  */
 import { crc32c } from "../../src/codecs/crc32c.ts";
 import { StorageError } from "../../src/core/errors.ts";
+import { swapBytes } from "../../src/core/nd-array.ts";
+import type { ShardLayout } from "./layout.ts";
 
 const ENTRY_BYTES = 16;
 const CHECKSUM_BYTES = 4;
@@ -101,4 +103,71 @@ export class ShardIndex {
     this.#view.setUint32(at, value % TWO_32, true);
     this.#view.setUint32(at + 4, Math.floor(value / TWO_32), true);
   }
+}
+
+/** A shard in memory. */
+export interface StoredShard {
+  /** The stored bytes of a chunk by its number in C order; `undefined` for an empty one. */
+  chunk(number: number): Uint8Array | undefined;
+}
+
+/**
+ * Takes a shard apart.
+ *
+ * @param bytes - Borrowed: the chunks are views of it.
+ * @throws A {@link StorageError} `CORRUPT`.
+ */
+export function splitShard(bytes: Uint8Array, layout: ShardLayout): StoredShard {
+  const chunks = layout.chunksPerShard.reduce((product, count) => product * count, 1);
+  const length = shardIndexBytes(chunks, layout.hasChecksum);
+  if (bytes.byteLength < length) {
+    throw new StorageError("CORRUPT", `A shard of ${bytes.byteLength} bytes has no room for its index`);
+  }
+  const isLast = layout.location === "end";
+  const place = isLast ? bytes.byteLength - length : 0;
+  const index = ShardIndex.decode(bytes.subarray(place, place + length), chunks, {
+    endian: layout.indexEndian,
+    hasChecksum: layout.hasChecksum,
+  });
+  const [first, end] = isLast ? [0, place] : [length, bytes.byteLength];
+  return {
+    chunk(number) {
+      const location = index.get(number);
+      if (location === undefined) return undefined;
+      const { offset, length: size } = location;
+      if (offset >= first && offset + size <= end) return bytes.subarray(offset, offset + size);
+      throw new StorageError("CORRUPT", `The index of a shard puts a chunk at ${offset}…${offset + size}`);
+    },
+  };
+}
+
+/**
+ * Puts a shard together.
+ *
+ * @param chunks - Stored bytes in C order; `undefined` for an empty chunk.
+ * @returns Parts to be written one after another; they share the memory of the chunks.
+ */
+export function composeShard(chunks: readonly (Uint8Array | undefined)[], layout: ShardLayout): Uint8Array[] {
+  const index = new ShardIndex(chunks.length);
+  const indexBytes = shardIndexBytes(chunks.length, layout.hasChecksum);
+  let offset = layout.location === "end" ? 0 : indexBytes;
+  chunks.forEach((chunk, number) => {
+    if (chunk === undefined) return;
+    index.set(number, offset, chunk.byteLength);
+    offset += chunk.byteLength;
+  });
+  const encoded = encodeIndex(index, layout);
+  const body = chunks.filter((chunk) => chunk !== undefined);
+  return layout.location === "end" ? [...body, encoded] : [encoded, ...body];
+}
+
+function encodeIndex(index: ShardIndex, { indexEndian, hasChecksum }: ShardLayout): Uint8Array {
+  const bytes = index.encode();
+  if (indexEndian === "little") return hasChecksum ? bytes : bytes.subarray(0, -CHECKSUM_BYTES);
+  const entries = swapBytes(bytes.slice(0, -CHECKSUM_BYTES), 8);
+  if (!hasChecksum) return entries;
+  const whole = new Uint8Array(bytes.byteLength);
+  whole.set(entries);
+  new DataView(whole.buffer).setUint32(entries.byteLength, crc32c(entries), true);
+  return whole;
 }

@@ -1,0 +1,131 @@
+/**
+ * Places that are being written or removed. A claim is a `zarr.json` that says so: our own reader sees nothing there,
+ * others see an empty group. Made by a conditional write, it is had by one of many, and whoever has it may change
+ * everything below without a reader seeing half of it.
+ */
+import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
+import { isStorageError, StorageError, throwFailures } from "../../src/core/errors.ts";
+import { joinKey } from "../../src/core/key.ts";
+import { changeDocument } from "./documents.ts";
+import { encodeMetadata, isRecord } from "./metadata.ts";
+import { CLAIM_FIELD, findNode, nodeOfV3 } from "./nodes.ts";
+
+/** Keys that go into one `deleteMany`, the limit of S3. */
+const DELETE_PAGE = 1000;
+
+/** One claim that was made. */
+export interface Claim {
+  readonly path: string;
+  readonly id: string;
+  /** What was there before, and is no longer to be seen. */
+  readonly replaced: "array" | "claim" | undefined;
+}
+
+/** A new name that nobody else makes. */
+export function newId(): string {
+  return globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+}
+
+/**
+ * Claims a place.
+ *
+ * @param mayReplace - An array, or a claim that somebody else has (and may have left), is taken over; its chunks stay
+ * until {@link clearBelow}. Otherwise `ALREADY_EXISTS`.
+ * @throws A {@link StorageError} `ALREADY_EXISTS`, or `IS_A_DIRECTORY` for a group.
+ */
+export async function claim(
+  store: ByteStore,
+  path: string,
+  mayReplace: boolean,
+  options: OperationOptions,
+): Promise<Claim> {
+  const id = newId();
+  const context = { backend: store.name, operation: "save", identifier: path };
+  const check = (kind: "array" | "group" | "claim") => {
+    if (kind === "group") throw new StorageError("IS_A_DIRECTORY", `"${path}" in "${store.name}" is a group`, context);
+    if (mayReplace) return;
+    const what = kind === "array" ? "exists" : "is being saved by somebody, or was when the process was killed,";
+    const message = `"${path}" ${what} in "${store.name}"; pass ifExists: "replace" or choose another key`;
+    throw new StorageError("ALREADY_EXISTS", message, context);
+  };
+  let replaced: Claim["replaced"];
+  const there = await findNode(store, path, options);
+  if (there !== undefined && there.kind !== "claim" && there.format === 2) {
+    check(there.kind);
+    replaced = "array";
+  }
+  await changeDocument(store, joinKey(path, "zarr.json"), options, (document) => {
+    if (document !== undefined) {
+      const { kind } = nodeOfV3(document, path);
+      check(kind);
+      replaced = kind === "group" ? undefined : kind;
+    }
+    const claimed = { id, sinceMs: Date.now(), must_understand: false };
+    return { zarr_format: 3, node_type: "group", attributes: {}, [CLAIM_FIELD]: claimed };
+  });
+  return { path, id, replaced };
+}
+
+/** Puts metadata in place of a claim: from here on the array can be seen. */
+export async function publish(
+  store: ByteStore,
+  { path, id }: Claim,
+  documents: ReadonlyMap<string, object>,
+  options: OperationOptions,
+): Promise<void> {
+  const key = joinKey(path, "zarr.json");
+  for (const [name, document] of documents) {
+    if (name !== "zarr.json") await store.write(joinKey(path, name), encodeMetadata(document), options);
+  }
+  const final = documents.get("zarr.json");
+  if (final === undefined) return dropClaim(store, path, options);
+  await changeDocument(store, key, options, (document) => {
+    const { [CLAIM_FIELD]: claimed } = document ?? {};
+    if (isRecord(claimed) && claimed.id === id) return final;
+    const message = `"${path}" in "${store.name}" was taken by somebody else while it was saved`;
+    throw new StorageError("CONFLICT", message, { backend: store.name, operation: "save", identifier: path });
+  });
+}
+
+/** Removes the claim itself; what it hid, if anything is left, can be seen again. */
+export async function dropClaim(store: ByteStore, path: string, options: OperationOptions): Promise<void> {
+  await store.delete(joinKey(path, "zarr.json"), { signal: options.signal });
+}
+
+/** Removes everything below a node but its `zarr.json`. */
+export async function clearBelow(store: ByteStore, path: string, options: OperationOptions): Promise<void> {
+  const kept = joinKey(path, "zarr.json");
+  await deleteKeys(store, path, options, (key) => key !== kept);
+}
+
+/** Removes an array: it is gone at once, and its chunks after it. */
+export async function removeArray(store: ByteStore, path: string, options: OperationOptions): Promise<void> {
+  await claim(store, path, true, options);
+  await clearBelow(store, path, options);
+  await dropClaim(store, path, options);
+}
+
+/** Removes the values below a path that are wanted, in pages. */
+export async function deleteKeys(
+  store: ByteStore,
+  path: string,
+  options: OperationOptions,
+  isWanted: (key: string) => boolean,
+): Promise<void> {
+  let page: string[] = [];
+  const flush = async () => {
+    const results = page.length === 0 ? [] : await store.deleteMany(page, { signal: options.signal });
+    throwFailures(
+      results.flatMap(({ error }) => (error === undefined || isStorageError(error, "NOT_FOUND") ? [] : error)),
+      `Some of ${page.length} keys below "${path}" could not be removed`,
+    );
+    page = [];
+  };
+  const prefix = path === "" ? "" : `${path}/`;
+  for await (const { key, kind } of store.list({ prefix, signal: options.signal })) {
+    if (kind === "directory" || !isWanted(key)) continue;
+    page.push(key);
+    if (page.length === DELETE_PAGE) await flush();
+  }
+  await flush();
+}
