@@ -106,20 +106,19 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
 
   /** Loads several values; each value of a backend once. See {@link DataSource.loadBatch}. */
   override async loadBatch(paths: readonly string[], options: LoadOptions & BatchOptions = {}): Promise<unknown[]> {
-    return this.perform("loadBatch", "", options, async () => {
-      const batch = new Batch(paths.length, options.onError === "collect");
-      // Loads of sources get the caller's options but for those of the batch, which are about its paths.
-      const { concurrency: _, onError: __, ...load } = options;
-      await mapBatch(
-        this.#share(paths, batch),
-        (shared) => loadShared(shared, () => this.#backend(shared.entry.backend), this.name, load, this.#budget, batch),
-        options,
-        (error, { wanted }) => {
-          for (const { index } of wanted) batch.fail(index, error);
-        },
-      );
-      return batch.finish();
-    });
+    const tree = await this.#treeNow("loadBatch", options);
+    const batch = new Batch(paths.length, options.onError === "collect");
+    // Loads of sources get the caller's options but for those of the batch, which are about its paths.
+    const { concurrency: _, onError: __, ...load } = options;
+    await mapBatch(
+      this.#share(tree, paths, batch),
+      (shared) => loadShared(shared, () => this.#backend(shared.entry.backend), this.name, load, this.#budget, batch),
+      options,
+      (error, { wanted }) => {
+        for (const { index } of wanted) batch.fail(index, error);
+      },
+    );
+    return batch.finish();
   }
 
   override listFiles(directory: string, options: ListFilesOptions = {}): Promise<string[]> {
@@ -197,23 +196,20 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
    *
    * @returns Paths whose value is not there, in the order of the mapping, each with what its backend says.
    */
-  findBroken(options: BatchOptions = {}): Promise<BrokenEntry[]> {
-    return this.perform("findBroken", "", options, async () => {
-      const files = [...this.#tree.files()];
-      const found = await mapBatch<(typeof files)[number], BrokenEntry | undefined>(
-        files,
-        async ([path, entry]) => {
-          const context = { backend: this.name, operation: "findBroken", identifier: path };
-          const isThere = await this.#about(entry, context, (source) => source.isFile(entry.address, options));
-          if (isThere) return undefined;
-          const message = `"${path}" leads to "${entry.address}" in "${entry.backend}", which is not there`;
-          return { path, error: new StorageError("NOT_FOUND", message, context) };
-        },
-        { ...options, onError: "collect" },
-        (error, [path]) => ({ path, error }),
-      );
-      return found.filter((broken) => broken !== undefined);
-    });
+  async findBroken(options: BatchOptions = {}): Promise<BrokenEntry[]> {
+    const files = [...(await this.#treeNow("findBroken", options)).files()];
+    const found = await mapBatch<(typeof files)[number], BrokenEntry | undefined>(
+      files,
+      async ([path, entry]) => {
+        const context = { backend: this.name, operation: "findBroken", identifier: path };
+        if (await this.#about(entry, context, (source) => source.isFile(entry.address, options))) return undefined;
+        const message = `"${path}" leads to "${entry.address}" in "${entry.backend}", which is not there`;
+        return { path, error: new StorageError("NOT_FOUND", message, context) };
+      },
+      { ...options, onError: "collect" },
+      (error, [path]) => ({ path, error }),
+    );
+    return found.filter((broken) => broken !== undefined);
   }
 
   override async saveBatch(
@@ -223,24 +219,16 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
   ): Promise<SaveResult[]> {
     const context = { backend: this.name, operation: "saveBatch" };
     checkSameLength(dataList, identifiers, context);
-    return this.perform("saveBatch", "", options, async () => {
-      const keys = identifiers.map((identifier) => this.#keyOf(identifier, context));
-      const twice = keys.findIndex((key, index) => keys.indexOf(key) !== index);
-      if (twice >= 0) {
-        throw new StorageError("INVALID_DATA", `"${identifiers[twice]}" occurs twice in the batch`, context);
-      }
-      const ifExists = options.ifExists ?? this.ifExists;
-      const writer = this.#needWriter(context);
-      for (const [index, key] of keys.entries()) {
-        writer.check(this.#tree, key, ifExists, { ...context, identifier: identifiers[index] });
-      }
-      return mapBatch<string, SaveResult>(
-        identifiers,
-        (identifier, index) => this.save(dataList[index], identifier, options),
-        options,
-        (error, identifier) => ({ status: "failed", identifier, error }),
-      );
-    });
+    const tree = await this.#treeNow("saveBatch", options);
+    const writer = this.#needWriter(context);
+    const seen = new Set<string>();
+    for (const identifier of identifiers) {
+      const key = this.#keyOf(identifier, context);
+      if (seen.has(key)) throw new StorageError("INVALID_DATA", `"${identifier}" occurs twice in the batch`, context);
+      seen.add(key);
+      writer.check(tree, key, options.ifExists ?? this.ifExists, { ...context, identifier });
+    }
+    return super.saveBatch(dataList, identifiers, options);
   }
 
   /** Looks at the mapping before each operation. */
@@ -278,6 +266,11 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
     return result.saved;
   }
 
+  /** The mapping for a batch, whose failures are several and are not to be translated into one. */
+  #treeNow(operation: string, options: OperationOptions): Promise<PathTree> {
+    return this.perform(operation, "", options, async () => this.#tree);
+  }
+
   get #tree(): PathTree {
     return (this.#state as MappingState).tree;
   }
@@ -288,13 +281,13 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
   }
 
   /** The paths of a batch by the value that they want. */
-  #share(paths: readonly string[], batch: Batch): SharedSource[] {
+  #share(tree: PathTree, paths: readonly string[], batch: Batch): SharedSource[] {
     const sources = new Map<string, SharedSource>();
     for (const [index, path] of paths.entries()) {
       const context = { backend: this.name, operation: "load", identifier: String(path) };
       try {
         const key = this.#keyOf(path, context);
-        const entry = this.#need(key, context);
+        const entry = this.#need(key, context, tree);
         const name = `${entry.backend}\0${entry.address}`;
         const wanted = { path, part: partOf(entry), index };
         const shared = sources.get(name);
@@ -343,10 +336,10 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
     return kind === "missing" ? MISSING : { kind, exists: true };
   }
 
-  #need(key: string, context: ErrorContext): WorkspaceEntry {
-    const entry = this.#tree.file(key);
+  #need(key: string, context: ErrorContext, tree = this.#tree): WorkspaceEntry {
+    const entry = tree.file(key);
     if (entry !== undefined) return entry;
-    if (this.#tree.kind(key) === "directory") {
+    if (tree.kind(key) === "directory") {
       throw new StorageError("IS_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a directory`, context);
     }
     throw new StorageError("NOT_FOUND", `No "${context.identifier}" in "${this.name}"`, context);
