@@ -20,8 +20,8 @@ export const plateGrammars: Readonly<Record<string, PlateGrammar>> = Object.free
     name: "imagexpress",
     subject: "path",
     pattern: [
-      `(?:.*/)?(?:TimePoint_(?<t>[0-9]+)/)?ZStep_(?<z>[0-9]+)/${IMAGE_XPRESS}(?:_?\\[?${GUID}\\]?)?(?i:\\.tiff?)`,
-      `(?:.*/)?(?:TimePoint_(?<t>[0-9]+)/)?${IMAGE_XPRESS}(?:_z(?<z>[0-9]+))?(?:_?\\[?${GUID}\\]?)?(?i:\\.tiff?)`,
+      `(?:.*?/)??(?:TimePoint_(?<t>[0-9]+)/)?ZStep_(?<z>[0-9]+)/${IMAGE_XPRESS}(?:_?\\[?${GUID}\\]?)?(?i:\\.tiff?)`,
+      `(?:.*?/)??(?:TimePoint_(?<t>[0-9]+)/)?${IMAGE_XPRESS}(?:_z(?<z>[0-9]+))?(?:_?\\[?${GUID}\\]?)?(?i:\\.tiff?)`,
     ],
     ignore: ["*_thumb*", "*.HTD", "*.htd"],
   }),
