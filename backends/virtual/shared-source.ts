@@ -24,12 +24,12 @@ export interface SharedSource {
 /**
  * Loads a value for all who want a part of it. A failure is told to each in the name of its own path.
  *
- * @param open - Gives the backend that has the value.
+ * @param open - Gives a backend by name.
  * @param workspace - Name for messages.
  */
 export async function loadShared(
   { entry, wanted }: SharedSource,
-  open: () => Promise<DataSource>,
+  open: (backend: string) => Promise<DataSource>,
   workspace: string,
   options: LoadOptions,
   budget: ByteBudget,
@@ -41,8 +41,15 @@ export async function loadShared(
   };
   let outcomes: Awaited<ReturnType<typeof loadParts>>;
   try {
+    const source = await open(entry.backend);
+    const [only] = wanted;
+    // The usual case, without detours: the value is the result.
+    if (wanted.length === 1 && only?.part.length === 0) {
+      batch.results[only.index] = await source.load(entry.address, options);
+      return;
+    }
     const parts = wanted.map(({ part }) => part);
-    outcomes = await loadParts(await open(), entry.address, parts, options, budget);
+    outcomes = await loadParts(source, entry.address, parts, options, budget);
   } catch (cause) {
     for (const each of wanted) fail(each, cause);
     return;

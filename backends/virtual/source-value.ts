@@ -17,11 +17,14 @@ import { type ResolvedSelection, resolveSelection } from "../../src/core/selecti
 import type { ByteBudget } from "./byte-budget.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 
+const WHOLE: readonly AxisSelection[] = [];
+
 /** The part of its source that an entry shows; empty for all of it. */
-export function partOf({ axes = [], selection = [] }: WorkspaceEntry): readonly AxisSelection[] {
+export function partOf({ axes, selection }: WorkspaceEntry): readonly AxisSelection[] {
+  if (axes === undefined && selection === undefined) return WHOLE;
   // Indices of the leading axes, then what to take of the axes that are left: together one selection of all axes.
-  const part = [...axes, ...selection];
-  return part.every((entry) => entry === null) ? [] : part;
+  const part = [...(axes ?? []), ...(selection ?? [])];
+  return part.every((entry) => entry === null) ? WHOLE : part;
 }
 
 /**
@@ -60,9 +63,6 @@ export async function loadParts(
   options: LoadOptions,
   budget: ByteBudget,
 ): Promise<PartOutcome[]> {
-  const [first = []] = parts;
-  // The value is the result, so nothing is held beside it.
-  if (parts.length === 1 && first.length === 0) return [{ value: await source.load(address, options) }];
   if (isRegionSource(source) && parts.every((part) => part.length > 0)) {
     return loadRegions(source, address, parts, options, budget);
   }

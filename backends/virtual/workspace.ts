@@ -110,9 +110,15 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
     const batch = new Batch(paths.length, options.onError === "collect");
     // Loads of sources get the caller's options but for those of the batch, which are about its paths.
     const { concurrency: _, onError: __, ...load } = options;
+    const opened = new Map<string, Promise<DataSource>>();
+    const open = (name: string) => {
+      const source = opened.get(name) ?? this.#backend(name);
+      opened.set(name, source);
+      return source;
+    };
     await mapBatch(
       this.#share(tree, paths, batch),
-      (shared) => loadShared(shared, () => this.#backend(shared.entry.backend), this.name, load, this.#budget, batch),
+      (shared) => loadShared(shared, open, this.name, load, this.#budget, batch),
       options,
       (error, { wanted }) => {
         for (const { index } of wanted) batch.fail(index, error);
@@ -238,8 +244,10 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
     options: OperationOptions,
     run: (key: string, context: ErrorContext) => Promise<T>,
   ): Promise<T> {
+    // Nothing to look at: not a step more than any other backend takes.
+    if (!this.#isWatched && this.#state !== undefined) return super.perform(operation, identifier, options, run);
     return super.perform(operation, identifier, options, async (key, context) => {
-      if (this.#isWatched || this.#state === undefined) await this.#check.run();
+      await this.#check.run();
       return run(key, context);
     });
   }
@@ -282,22 +290,35 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
 
   /** The paths of a batch by the value that they want. */
   #share(tree: PathTree, paths: readonly string[], batch: Batch): SharedSource[] {
-    const sources = new Map<string, SharedSource>();
+    const sources: SharedSource[] = [];
+    const known = new Map<string, Map<string, SharedSource>>();
     for (const [index, path] of paths.entries()) {
-      const context = { backend: this.name, operation: "load", identifier: String(path) };
-      try {
-        const key = this.#keyOf(path, context);
-        const entry = this.#need(key, context, tree);
-        const name = `${entry.backend}\0${entry.address}`;
-        const wanted = { path, part: partOf(entry), index };
-        const shared = sources.get(name);
-        if (shared === undefined) sources.set(name, { entry, wanted: [wanted] });
-        else shared.wanted.push(wanted);
-      } catch (error) {
-        batch.fail(index, toStorageError(error, context));
+      // A path that is in the tree as it stands needs no second look.
+      const entry = tree.file(path) ?? this.#entryOf(tree, path, index, batch);
+      if (entry === undefined) continue;
+      const wanted = { path, part: partOf(entry), index };
+      const ofBackend = known.get(entry.backend) ?? new Map<string, SharedSource>();
+      known.set(entry.backend, ofBackend);
+      const shared = ofBackend.get(entry.address);
+      if (shared !== undefined) {
+        shared.wanted.push(wanted);
+        continue;
       }
+      const source = { entry, wanted: [wanted] };
+      ofBackend.set(entry.address, source);
+      sources.push(source);
     }
-    return [...sources.values()];
+    return sources;
+  }
+
+  #entryOf(tree: PathTree, path: string, index: number, batch: Batch): WorkspaceEntry | undefined {
+    const context = { backend: this.name, operation: "load", identifier: String(path) };
+    try {
+      return this.#need(this.#keyOf(path, context), context, tree);
+    } catch (error) {
+      batch.fail(index, toStorageError(error, context));
+      return undefined;
+    }
   }
 
   async #about<T>(
