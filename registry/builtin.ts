@@ -60,16 +60,9 @@ export const builtins: readonly LazyBackend[] = [
   {
     key: "zarr",
     contractVersion: 1,
-    summary: "Zarr v3 stores: one sharded array for each device",
-    capabilities: {
-      ...storageCapabilities,
-      read: false,
-      write: false,
-      list: false,
-      values: "arrays",
-      frames: true,
-    },
-    opens: { store: false, values: false, writer: true },
+    summary: "Zarr hierarchies: arrays with files beside them, and frames of acquisitions",
+    capabilities: { ...storageCapabilities, frames: true },
+    opens: { store: false, values: true, writer: true },
     load: () => import("../backends/zarr/index.ts"),
   },
   {
@@ -99,6 +92,14 @@ export const builtins: readonly LazyBackend[] = [
     capabilities: { ...storageCapabilities, directories: false, requiresFilesystemValidation: false },
     opens: { store: false, values: true, writer: false },
     load: () => import("../backends/virtual/index.ts"),
+  },
+  {
+    key: "listing",
+    contractVersion: 1,
+    summary: "The values below a prefix of any byte store, read-only and listed lazily",
+    capabilities: { ...storageCapabilities, write: false, directories: false, requiresFilesystemValidation: false },
+    opens: { store: false, values: true, writer: false },
+    load: () => import("../backends/listing/index.ts"),
   },
 ];
 
