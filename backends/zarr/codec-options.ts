@@ -4,8 +4,20 @@ import { type DType, dtypes } from "../../src/core/dtype.ts";
 import { nearest, StorageError } from "../../src/core/errors.ts";
 import type { NamedConfiguration } from "./metadata.ts";
 
-/** Names of compressors. `blosc` alone is `blosc-zstd`. */
+/** Name of a compressor. `blosc` alone is `blosc-zstd`; Zarr v3 has no `zlib` and no `lz4`. */
 export type CompressorName = "none" | "blosc" | "blosc-zstd" | "blosc-lz4" | "zstd" | "gzip" | "zlib" | "lz4";
+
+/** Every {@link CompressorName}. */
+export const compressorNames: readonly CompressorName[] = [
+  "none",
+  "blosc",
+  "blosc-zstd",
+  "blosc-lz4",
+  "zstd",
+  "gzip",
+  "zlib",
+  "lz4",
+];
 
 /** How chunks are packed: a name, or a name with a level. */
 export type Compressor = CompressorName | { readonly name: CompressorName; readonly level?: number | undefined };
@@ -58,8 +70,7 @@ function compressorCodecs(compressor: Compressor, target: CodecTarget): NamedCon
   if (name === "none") return [];
   const [codec = "", cname = "zstd"] = String(name).split("-");
   const configuration: Configuration = codec === "blosc" ? { cname, clevel: level } : { level };
-  const known = ["none", "blosc", "blosc-zstd", "blosc-lz4", "zstd", "gzip", "zlib", "lz4"];
-  if (!known.includes(name)) throw unknown("compressor", name, known);
+  if (!compressorNames.includes(name)) throw unknown("compressor", name, compressorNames);
   return [checkCodec({ name: codec, configuration }, target)];
 }
 

@@ -12,13 +12,13 @@ import { findNode, type GroupNode } from "./nodes.ts";
 import type { WritableZarrArray, ZarrGroup } from "./reader-types.ts";
 import { EditableZarrArray } from "./writable-array.ts";
 
-/** Options of {@link createZarrArray}. */
+/** Options of `createArray`. */
 export interface CreateArrayOptions extends NewArrayOptions, OperationOptions {
   /** What happens to an array that is there already. A group is never replaced. Default `"error"`. */
   readonly ifExists?: "error" | "replace" | undefined;
 }
 
-/** Options of {@link createZarrGroup}. */
+/** Options of `createGroup`. */
 export interface CreateGroupOptions extends OperationOptions {
   /** JSON for the group. */
   readonly attributes?: Attributes | undefined;
@@ -130,19 +130,19 @@ export function planArray(options: NewArrayOptions, format: 2 | 3, path: string)
 }
 
 /**
- * The version of Zarr for a new node: what is asked for, else that of the group above it, else 3.
+ * The version of Zarr for a new node: what is asked for, else that of the group above it, else the usual one, which is 3.
  *
  * @throws A {@link StorageError} `INVALID_DATA` if the group above is of the other version: readers would not find it.
  */
 export async function formatFor(
   store: ByteStore,
   path: string,
-  options: OperationOptions & { readonly zarrFormat?: 2 | 3 | undefined },
+  options: OperationOptions & { readonly zarrFormat?: 2 | 3 | undefined; readonly usual?: 2 | 3 | undefined },
 ): Promise<2 | 3> {
-  const { zarrFormat } = options;
+  const { zarrFormat, usual = 3 } = options;
   const above = path === "" ? undefined : await groupAbove(store, parentKey(path), options);
   if (above === undefined || zarrFormat === undefined || above.format === zarrFormat) {
-    return zarrFormat ?? above?.format ?? 3;
+    return zarrFormat ?? above?.format ?? usual;
   }
   const message = `"${above.path}" is a group of Zarr v${above.format}, which cannot hold a node of v${zarrFormat} ("${path}")`;
   throw new StorageError("INVALID_DATA", message, { backend: store.name, identifier: path });

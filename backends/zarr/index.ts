@@ -1,14 +1,19 @@
 /**
- * Zarr v3: a frame writer for acquisitions, and a reader. Light: everything heavy is imported when it is called for.
+ * Zarr: values in hierarchies of arrays, an engine for arrays and groups, and a frame writer for acquisitions. Light:
+ * everything heavy is imported when it is called for.
+ *
+ * @module
  */
 
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
-import { defineBackend } from "../../src/core/descriptor.ts";
+import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
 import type { ZarrOptions } from "./options.ts";
 import type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
+export type { ZarrBackend, ZarrBackendOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend.ts";
+export type { Cast } from "./cast.ts";
 export type { Compressor, CompressorName } from "./codec-options.ts";
 export type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
 export type { FillValue } from "./fill-value.ts";
@@ -119,12 +124,16 @@ export async function consolidateMetadata(
   return consolidateZarr(store, path, options);
 }
 
-/** The `zarr` backend: frames only; values follow the frames' store. */
-export const zarr = defineBackend<ZarrOptions>({
+/** The `zarr` backend: values of a hierarchy in any byte store, and frames of acquisitions. */
+export const zarr: BackendDescriptor<ZarrOptions> = defineBackend<ZarrOptions>({
   key: "zarr",
-  capabilities: { ...storageCapabilities, read: false, write: false, list: false, values: "arrays", frames: true },
-  summary: "Zarr v3 stores: one sharded array for each device",
+  capabilities: { ...storageCapabilities, frames: true },
+  summary: "Zarr hierarchies: arrays with files beside them, and frames of acquisitions",
   options: async () => (await import("./options.ts")).zarrOptionsSchema,
+  open: async (options, context) => {
+    const { openZarrBackend } = await import("./open-backend.ts");
+    return openZarrBackend(options, context);
+  },
   openWriter: async (options, context) => {
     const { storeOpener, ZarrWriter } = await import("./writer.ts");
     const openStore = storeOpener(context.store, options.durability);

@@ -1,12 +1,29 @@
-/** Options of the Zarr writer, and their checks. Light: loaded with the descriptor. */
+/** Options of the Zarr backend and of its frame writer, and their checks. Light: loaded with the descriptor. */
 import { describe } from "../../src/core/checks.ts";
-import type { StandardIssue, StandardSchemaV1 } from "../../src/core/descriptor.ts";
+import type { IfExists } from "../../src/core/data-sink.ts";
+import type { InstanceConfig, StandardIssue, StandardSchemaV1 } from "../../src/core/descriptor.ts";
 import { nearest, StorageError } from "../../src/core/errors.ts";
 import type { PathProvider } from "../../src/core/frame-writer.ts";
+import { type Compressor, type CompressorName, compressorNames } from "./codec-options.ts";
 import type { ChunkCodec } from "./metadata.ts";
 
-/** Options of the `zarr` backend's frame writer. */
+/**
+ * Options of the `zarr` backend. As a store of values it takes `store` with `path`, or `root`, or `uri`, and the defaults
+ * of saves; its frame writer takes the others, from `codec` on.
+ */
 export interface ZarrOptions {
+  /** The store that the hierarchy is in: an instance name, a URL or a configuration. */
+  readonly store?: string | InstanceConfig | undefined;
+  /** Folder of the store that is the root of the hierarchy. Default: all of it. */
+  readonly path?: string | undefined;
+  /** Folder on the local disk that is the root of the hierarchy, in place of `store`. */
+  readonly root?: string | undefined;
+  /** What saves do that name no policy. Default `"error"`. */
+  readonly ifExists?: IfExists | undefined;
+  /** How saves pack arrays that do not say it. Default `"blosc-zstd"`. */
+  readonly compressor?: Compressor | undefined;
+  /** Version of Zarr of hierarchies that are new. Default 3. */
+  readonly zarrFormat?: 2 | 3 | undefined;
   /** How chunks are packed. `"blosc-zstd"` is level 1; give an object for another. Default `"none"`. */
   readonly codec?: "none" | "blosc-zstd" | { readonly name: "blosc-zstd"; readonly level?: number } | undefined;
   /** Size that a shard should have before compression, in bytes. Default 256 MiB. */
@@ -15,7 +32,7 @@ export interface ZarrOptions {
   readonly maxBufferBytes?: number | undefined;
   /** Passed to the disk store for `file:` URIs: what is synced before a shard or a shape is visible. */
   readonly durability?: "full" | "data" | "none" | undefined;
-  /** Where the first acquisition goes; a URI. */
+  /** Root of the hierarchy, in place of `store`; for the writer where the first acquisition goes. A URI. */
   readonly uri?: string | undefined;
   /** Where each acquisition goes. */
   readonly pathProvider?: PathProvider | undefined;
@@ -30,6 +47,12 @@ export interface CheckedZarrOptions {
 
 /** A test for each option, and what it wants. */
 const rules: Readonly<Record<keyof ZarrOptions, readonly [wanted: string, test: (value: unknown) => boolean]>> = {
+  store: ["a store or its URL", (value) => typeof value === "string" || isConfig(value)],
+  path: ["a path", (value) => typeof value === "string"],
+  root: ["a folder", (value) => typeof value === "string"],
+  ifExists: ['"error", "replace" or "skip"', (value) => ["error", "replace", "skip"].includes(value as string)],
+  compressor: [`one of ${compressorNames.join(", ")}, or { name, level }`, isCompressor],
+  zarrFormat: ["2 or 3", (value) => value === 2 || value === 3],
   codec: ['"none", "blosc-zstd" or { name: "blosc-zstd", level: 1…9 }', isCodec],
   shardBytes: ["a whole number of bytes ≥ 1", isByteCount],
   maxBufferBytes: ["a whole number of bytes ≥ 1", isByteCount],
@@ -90,6 +113,15 @@ function isCodec(codec: unknown): boolean {
   // Level 0 means "default" to some implementations and "no compression" to others.
   const isLevel = Number.isInteger(level) && (level as number) >= 1 && (level as number) <= 9;
   return name === "blosc-zstd" && isLevel && Object.keys(rest).length === 0;
+}
+
+function isConfig(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { use?: unknown }).use === "string";
+}
+
+function isCompressor(value: unknown): boolean {
+  const { name } = typeof value === "object" && value !== null ? (value as { name?: unknown }) : { name: value };
+  return compressorNames.includes(name as CompressorName);
 }
 
 function isByteCount(value: unknown): boolean {

@@ -78,6 +78,7 @@ export abstract class BackendBase implements AsyncDisposable {
     await this.doClose();
   }
 
+  /** Closes the backend; see {@link BackendBase.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

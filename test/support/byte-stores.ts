@@ -54,7 +54,7 @@ export function folderDoor(root: string): SideDoor {
       try {
         return new Uint8Array(await readFile(join(root, key)));
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
         throw error;
       }
     },

@@ -1,0 +1,369 @@
+/** A Zarr hierarchy as a value backend. */
+import { FileBackend } from "../../src/codecs/file-backend.ts";
+import type { BackendOptions, DirectoryEntry } from "../../src/core/backend.ts";
+import type { BatchOptions } from "../../src/core/batch.ts";
+import type { ByteStore, OperationOptions, TransferOptions } from "../../src/core/byte-store.ts";
+import { type Capabilities, storageCapabilities } from "../../src/core/capabilities.ts";
+import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
+import type { LoadOptions } from "../../src/core/data-source.ts";
+import { type DType, fromTypestr, isDType } from "../../src/core/dtype.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
+import { parentKey } from "../../src/core/key.ts";
+import {
+  type AxisSelection,
+  copyArray as copyOf,
+  isNdArray,
+  type NdArray,
+  sliceArray,
+} from "../../src/core/nd-array.ts";
+import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
+import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
+import { type Cast, castArray } from "./cast.ts";
+import { formatFor, planArray, requireGroup } from "./create.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+import type { ArrayLayoutOptions } from "./new-array.ts";
+import { type ArrayNode, findNode, type ZarrNode } from "./nodes.ts";
+import {
+  copyArray,
+  copyGroup,
+  isReserved,
+  moveNode,
+  type Placement,
+  removeGroup,
+  removeNode,
+  reservedName,
+  saveArray,
+} from "./place-array.ts";
+import { openArrayNode } from "./reader.ts";
+
+/** Options of {@link ZarrBackend}. */
+export interface ZarrBackendOptions extends BackendOptions {
+  /** How arrays are stored by saves that do not say it. */
+  readonly layout?: Pick<ArrayLayoutOptions, "compressor" | "codecs" | "zarrFormat" | "separator"> | undefined;
+  /** Called with the store when the backend is closed. Default: the store is closed. */
+  readonly release?: ((store: ByteStore) => Promise<void>) | undefined;
+}
+
+/** Options of {@link ZarrBackend.save}. */
+export interface ZarrSaveOptions extends SaveOptions, ArrayLayoutOptions {
+  /** Stores elements of another type. Without it, arrays keep theirs. */
+  readonly cast?: Cast | undefined;
+}
+
+/** Options of {@link ZarrBackend.load}. */
+export interface ZarrLoadOptions extends LoadOptions {
+  /** Part of an array to load: one entry an axis, as for `sliceArray`. Only the chunks that it touches are read. */
+  readonly selection?: readonly AxisSelection[] | undefined;
+}
+
+const MISSING: BackendStat = { kind: "missing", exists: false };
+const DIRECTORY: BackendStat = { kind: "directory", exists: true };
+
+/** Nodes that a listing looks at at the same time. */
+const LOOKS_AT_ONCE = 16;
+
+/**
+ * Paths are nodes of a Zarr hierarchy. An array is saved as an array node at exactly its path, whatever the suffix; any
+ * other value goes through the codec of its suffix and lies as a plain file beside the arrays. Groups, and folders of a
+ * store that are no groups, are directories; what Zarr needs for itself is never listed.
+ *
+ * - A save is seen whole or not at all; see `place-array.ts` for how an array is replaced on each kind of store.
+ * - Saves through one backend to one path run one after another; of savers in several processes, one wins.
+ * - Reads have no side effects.
+ *
+ * @see OpenHCS `io/zarr.py`
+ */
+export class ZarrBackend extends StorageBackend {
+  readonly key = "zarr";
+  readonly capabilities: Capabilities;
+  /** Where the hierarchy is. */
+  readonly store: ByteStore;
+  /** The plain files beside the arrays. */
+  readonly #files: FileBackend;
+  readonly #layout: NonNullable<ZarrBackendOptions["layout"]>;
+  readonly #release: (store: ByteStore) => Promise<void>;
+  readonly #turns = new KeyedQueue();
+
+  constructor(store: ByteStore, options: ZarrBackendOptions = {}) {
+    super(options);
+    const { write, list, persistent } = store.capabilities;
+    this.store = store;
+    this.capabilities = {
+      ...storageCapabilities,
+      write,
+      list,
+      persistent,
+      directories: write,
+      requiresFilesystemValidation: write,
+      frames: true,
+    };
+    this.#files = new FileBackend(store, { key: "zarr", instance: options.instance ?? "zarr" });
+    this.#layout = options.layout ?? {};
+    this.#release = options.release ?? ((opened) => opened.close());
+  }
+
+  override load(path: string, options: ZarrLoadOptions = {}): Promise<unknown> {
+    return super.load(path, options);
+  }
+
+  override loadBatch(paths: readonly string[], options: ZarrLoadOptions & BatchOptions = {}): Promise<unknown[]> {
+    return super.loadBatch(paths, options);
+  }
+
+  override save(data: unknown, identifier: string, options: ZarrSaveOptions = {}): Promise<SaveResult> {
+    return super.save(data, identifier, options);
+  }
+
+  override saveBatch(
+    dataList: readonly unknown[],
+    identifiers: readonly string[],
+    options: ZarrSaveOptions & BatchOptions = {},
+  ): Promise<SaveResult[]> {
+    return super.saveBatch(dataList, identifiers, options);
+  }
+
+  protected override async doLoad(key: string, options: ZarrLoadOptions): Promise<unknown> {
+    const { selection, signal } = options;
+    const node = await this.#find(key, options);
+    if (node?.kind === "array") {
+      const array = await openArrayNode(this.store, node, { signal });
+      return array.read(selection, { signal });
+    }
+    const { kind } = await this.#statOf(key, node, options);
+    const context = { backend: this.name, operation: "load", identifier: key };
+    if (kind === "missing") throw new StorageError("NOT_FOUND", `No "${key}" in "${this.name}"`, context);
+    if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${key}" is a directory`, context);
+    const value = await this.#files.load(key, options);
+    if (selection === undefined) return value;
+    if (isNdArray(value)) return copyOf(sliceArray(value, selection));
+    throw new StorageError("INVALID_DATA", `"${key}" is no array to select a part of`, context);
+  }
+
+  protected override async doStat(key: string, options: DoStatOptions): Promise<BackendStat> {
+    if (isHidden(key)) return MISSING;
+    try {
+      return await this.#statOf(key, await this.#find(key, options), options);
+    } catch (error) {
+      // Something is there, and loading it says what is wrong with it.
+      if (isStorageError(error, "CORRUPT")) return { kind: "file", exists: true };
+      throw error;
+    }
+  }
+
+  protected override async *doList(key: string, options: OperationOptions): AsyncIterable<DirectoryEntry> {
+    const prefix = key === "" ? "" : `${key}/`;
+    let page: Promise<DirectoryEntry | undefined>[] = [];
+    for await (const entry of this.store.list({ prefix, delimiter: "/", signal: options.signal })) {
+      const name = entry.key.slice(prefix.length);
+      if (isReserved(name)) continue;
+      page.push(this.#describe(name, entry.key, entry.kind, options));
+      if (page.length < LOOKS_AT_ONCE) continue;
+      yield* (await Promise.all(page)).filter((found) => found !== undefined);
+      page = [];
+    }
+    yield* (await Promise.all(page)).filter((found) => found !== undefined);
+  }
+
+  protected override doSave(
+    data: unknown,
+    key: string,
+    options: ZarrSaveOptions & DoSaveOptions,
+    context: ErrorContext,
+  ): Promise<SaveResult> {
+    if (isHidden(key)) throw reservedName(this.store, key);
+    return this.#turns.run(key, async () => {
+      const { ifExists, signal } = options;
+      const node = await this.#find(key, { signal });
+      const { kind } = await this.#statOf(key, node, { signal });
+      if (kind === "directory") {
+        throw new StorageError("IS_A_DIRECTORY", `"${key}" in "${this.name}" is a directory`, context);
+      }
+      if (kind === "file" && ifExists === "skip") return { status: "skipped", identifier: key };
+      if (kind === "file" && ifExists === "error") throw this.#exists(key, context);
+      const isArray = isNdArray(data) && (options.format === undefined || options.format === "zarr");
+      if (isArray) {
+        await this.#saveArray(data, key, options);
+        return { status: kind === "file" ? "replaced" : "created", identifier: key };
+      }
+      return this.#saveFile(data, key, options, node?.kind === "array");
+    });
+  }
+
+  protected override async doDelete(key: string, kind: BackendStat["kind"], options: OperationOptions): Promise<void> {
+    if (kind === "directory") return removeGroup(this.store, key, options);
+    const node = await this.#find(key, options);
+    await removeNode(this.store, key, node?.kind === "array", options);
+  }
+
+  protected override doDeleteAll(key: string, options: OperationOptions): Promise<void> {
+    return removeGroup(this.store, key, options);
+  }
+
+  protected override async doCreateDirectory(key: string, options: OperationOptions): Promise<void> {
+    if (isHidden(key)) throw reservedName(this.store, key);
+    if (key !== "") await requireGroup(this.store, key, await this.#format(key, options), options);
+  }
+
+  protected override doCopy(from: string, to: string, options: TransferOptions): Promise<void> {
+    return this.#transfer("copy", from, to, options);
+  }
+
+  protected override doMove(from: string, to: string, options: TransferOptions): Promise<void> {
+    return this.#transfer("move", from, to, options);
+  }
+
+  protected override async doClose(): Promise<void> {
+    await this.#release(this.store);
+  }
+
+  async #saveArray(data: NdArray, key: string, options: ZarrSaveOptions & DoSaveOptions): Promise<void> {
+    const { cast } = options;
+    const array = cast === undefined ? data : castArray(data, cast);
+    const format = await this.#format(key, options);
+    const { shape, dtype } = array;
+    // A save that names its codecs leaves none of the backend's.
+    const { compressor, codecs, ...layout } = this.#layout;
+    const usual = options.compressor === undefined && options.codecs === undefined ? { compressor, codecs } : {};
+    const plan = planArray({ ...layout, ...defined(options), ...usual, shape, dtype }, format, key);
+    await saveArray(this.store, key, array, plan, this.#placement(key, options, format));
+  }
+
+  async #saveFile(data: unknown, key: string, options: DoSaveOptions, replacesArray: boolean): Promise<SaveResult> {
+    const { signal } = options;
+    if (replacesArray) {
+      // What cannot be encoded must not cost the array.
+      const codec = this.#files.codecs.forValue(data, key, options.format);
+      await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal });
+      await removeNode(this.store, key, true, { signal });
+    }
+    const result = await this.#files.save(data, key, { ...options, createParents: true });
+    return replacesArray && result.status === "created" ? { ...result, status: "replaced" } : result;
+  }
+
+  async #transfer(verb: "copy" | "move", from: string, to: string, options: TransferOptions): Promise<void> {
+    const { signal } = options;
+    if (isHidden(to)) throw reservedName(this.store, to);
+    const node = await this.#find(from, { signal });
+    const placement = this.#placement(to, options, node === undefined || node.kind === "claim" ? 3 : node.format);
+    if (node?.kind === "array") {
+      if (verb === "copy") await copyArray(this.store, from, to, placement);
+      else await moveNode(this.store, from, to, "array", placement);
+      return;
+    }
+    if ((await this.#statOf(from, node, { signal })).kind === "directory") {
+      if (verb === "copy") await copyGroup(this.store, from, to, { signal });
+      else await moveNode(this.store, from, to, "group", placement);
+      return;
+    }
+    if (placement.mayReplace && (await this.#find(to, { signal }))?.kind === "array") {
+      await removeNode(this.store, to, true, { signal });
+    }
+    if (verb === "copy") await this.store.copy(from, to, options);
+    else await this.store.rename(from, to, options);
+  }
+
+  #placement(key: string, options: TransferOptions | DoSaveOptions, format: 2 | 3): Placement {
+    const { signal } = options;
+    const prepare = () => requireGroup(this.store, parentKey(key), format, { signal });
+    return { mayReplace: options.ifExists === "replace", prepare, signal };
+  }
+
+  /** The version of Zarr that a new node gets. */
+  async #format(key: string, options: OperationOptions & Pick<ArrayLayoutOptions, "zarrFormat">): Promise<2 | 3> {
+    const { signal, zarrFormat } = options;
+    if (zarrFormat !== undefined) return formatFor(this.store, key, { signal, zarrFormat });
+    return formatFor(this.store, key, { signal, usual: this.#layout.zarrFormat });
+  }
+
+  #find(key: string, { signal }: OperationOptions): Promise<ZarrNode | undefined> {
+    return isHidden(key) ? Promise.resolve(undefined) : findNode(this.store, key, { signal });
+  }
+
+  async #statOf(key: string, node: ZarrNode | undefined, { signal }: OperationOptions): Promise<BackendStat> {
+    if (isHidden(key) || node?.kind === "claim") return MISSING;
+    if (node?.kind === "group") return DIRECTORY;
+    if (node?.kind === "array") return { kind: "file", exists: true, shape: node.shape, ...dtypeOf(node) };
+    if (key === "") return DIRECTORY;
+    const { path: _, ...stat } = await this.#files.stat(key, { signal });
+    if (stat.kind === "missing" || (await this.#isInArray(parentKey(key), { signal }))) return MISSING;
+    if (stat.kind !== "symlink") return stat.kind === "directory" ? DIRECTORY : stat;
+    // Links are followed: a hierarchy has none of its own.
+    if (await this.#files.isDir(key, { signal })) return DIRECTORY;
+    return (await this.#files.isFile(key, { signal })) ? { kind: "file", exists: true } : MISSING;
+  }
+
+  /** True for what is below an array: its chunks, and the folders that they are in. */
+  async #isInArray(key: string, options: OperationOptions): Promise<boolean> {
+    const node = await this.#find(key, options);
+    if (node !== undefined) return node.kind !== "group";
+    return key !== "" && this.#isInArray(parentKey(key), options);
+  }
+
+  async #describe(
+    name: string,
+    key: string,
+    kind: "file" | "directory" | "symlink",
+    options: OperationOptions,
+  ): Promise<DirectoryEntry | undefined> {
+    if (kind === "file") return { name, kind };
+    try {
+      const node = await this.#find(key, options);
+      if (node?.kind === "claim") return undefined;
+      if (node?.kind === "array") return { name, kind: "file" };
+      if (kind === "directory") return { name, kind };
+      const stat = await this.#statOf(key, node, options);
+      return stat.kind === "missing" ? undefined : { name, kind: stat.kind };
+    } catch (error) {
+      if (isStorageError(error, "CORRUPT")) return { name, kind: "file" };
+      throw error;
+    }
+  }
+
+  #exists(key: string, context: ErrorContext): StorageError {
+    const message = `"${key}" exists in "${this.name}"; pass ifExists: "replace" or "skip", or choose another key`;
+    return new StorageError("ALREADY_EXISTS", message, context);
+  }
+}
+
+/** True for a key that Zarr has for itself, or that is below one. */
+function isHidden(key: string): boolean {
+  return key.split("/").some(isReserved);
+}
+
+/** The element type of a node, where it is one that we have. */
+function dtypeOf({ typeName, format }: ArrayNode): { readonly dtype?: DType } {
+  if (format === 3) return isDType(typeName) ? { dtype: typeName } : {};
+  if (!/^[<>|=][biuf][0-9]+$/.test(typeName)) return {};
+  try {
+    return { dtype: fromTypestr(typeName).dtype };
+  } catch {
+    return {}; // loading it says what is wrong
+  }
+}
+
+/** The options of an array among those of a save, without those that were left open. */
+function defined(options: ZarrSaveOptions): ArrayLayoutOptions {
+  const {
+    chunkShape,
+    shardShape,
+    indexLocation,
+    compressor,
+    codecs,
+    fillValue,
+    dimensionNames,
+    attributes,
+    separator,
+  } = options;
+  const all = {
+    chunkShape,
+    shardShape,
+    indexLocation,
+    compressor,
+    codecs,
+    fillValue,
+    dimensionNames,
+    attributes,
+    separator,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
