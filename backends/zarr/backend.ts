@@ -4,6 +4,7 @@ import type { BackendOptions, DirectoryEntry } from "../../src/core/backend.ts";
 import type { BatchOptions } from "../../src/core/batch.ts";
 import type { ByteStore, OperationOptions, TransferOptions } from "../../src/core/byte-store.ts";
 import { type Capabilities, storageCapabilities } from "../../src/core/capabilities.ts";
+import { checkNdArray } from "../../src/core/checks.ts";
 import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
 import type { LoadOptions } from "../../src/core/data-source.ts";
 import { type DType, fromTypestr, isDType } from "../../src/core/dtype.ts";
@@ -17,10 +18,12 @@ import {
   sliceArray,
 } from "../../src/core/nd-array.ts";
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
+import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
 import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
 import { type Cast, castArray } from "./cast.ts";
 import { formatFor, planArray, requireGroup } from "./create.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
+import { type StoredLevel, storedLevels } from "./levels.ts";
 import type { ArrayLayoutOptions } from "./new-array.ts";
 import { type ArrayNode, findNode, type ZarrNode } from "./nodes.ts";
 import {
@@ -73,7 +76,7 @@ const LOOKS_AT_ONCE = 16;
  *
  * @see OpenHCS `io/zarr.py`
  */
-export class ZarrBackend extends StorageBackend {
+export class ZarrBackend extends StorageBackend implements RegionSource {
   readonly key = "zarr";
   readonly capabilities: Capabilities;
   /** Where the hierarchy is. */
@@ -120,6 +123,20 @@ export class ZarrBackend extends StorageBackend {
     options: ZarrSaveOptions & BatchOptions = {},
   ): Promise<SaveResult[]> {
     return super.saveBatch(dataList, identifiers, options);
+  }
+
+  /** Where an array is the first of a multiscale image, the resolutions that the image lists. */
+  levels(path: string, options: OperationOptions = {}): Promise<readonly ArrayLevel[]> {
+    return this.perform("levels", path, options, (key) => this.#levels(key, options));
+  }
+
+  readRegion(path: string, selection: readonly AxisSelection[], options: ReadRegionOptions = {}): Promise<NdArray> {
+    return this.perform("readRegion", path, options, async (key) => {
+      const { resolution = 0, ...load } = options;
+      const level = resolution === 0 ? { path: key } : (await this.#levels(key, options))[resolution];
+      if (level === undefined) throw new StorageError("OUT_OF_RANGE", `"${path}" has no resolution ${resolution}`);
+      return checkNdArray(await this.doLoad(level.path, { ...load, selection }));
+    });
   }
 
   protected override async doLoad(key: string, options: ZarrLoadOptions): Promise<unknown> {
@@ -214,6 +231,13 @@ export class ZarrBackend extends StorageBackend {
 
   protected override async doClose(): Promise<void> {
     await this.#release(this.store);
+  }
+
+  async #levels(key: string, options: OperationOptions): Promise<StoredLevel[]> {
+    const levels = await storedLevels(this.store, key, options);
+    if (levels !== undefined) return levels;
+    const { shape, dtype } = checkNdArray(await this.doLoad(key, options));
+    return [{ path: key, shape, dtype, downsampling: shape.map(() => 1) }];
   }
 
   async #saveArray(data: NdArray, key: string, options: ZarrSaveOptions & DoSaveOptions): Promise<void> {
