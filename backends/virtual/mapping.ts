@@ -50,7 +50,7 @@ const entryFields = ["backend", "address", "axes", "selection", "coordinates"];
  *
  * @param where - What the text is of, for messages.
  * @throws A {@link StorageError}: `CORRUPT` for what is no JSON; `CONFIG_INVALID` for a path that stands twice, with the
- * lines of both, and as {@link checkMapping}.
+ * lines of both, and for each wrong entry, by name.
  */
 export function parseMapping(text: string, where: string): WorkspaceMapping {
   let value: unknown;

@@ -6,6 +6,7 @@ import type { MappingSource } from "./mapping-source.ts";
 
 /** Where a workspace finds backends by name: a `BackendSet`, or a `Map` of live ones. */
 export interface BackendLookup {
+  /** The backend of a name; `undefined`, or a rejection, if there is none. */
   get(name: string): Promise<BackendBase> | BackendBase | undefined;
 }
 
