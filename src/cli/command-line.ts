@@ -128,6 +128,13 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/recover.ts")).recover(address, options, context)),
     );
+  add("validate", "check images and plates against OME-NGFF 0.4 and 0.5, and say what breaks which rule")
+    .argument("<address>", "folder, URL or NAME:path")
+    .addOption(session)
+    .addOption(json)
+    .action((address, options) =>
+      run(options, async (context) => (await import("./commands/validate.ts")).validate(address, options, context)),
+    );
   add("doctor", "say what is installed, what is missing and how to get it, and how fast a folder is")
     .argument("[folder]", "folder that data will be written to", ".")
     .addOption(json)
