@@ -135,9 +135,8 @@ export const zarr: BackendDescriptor<ZarrOptions> = defineBackend<ZarrOptions>({
     return openZarrBackend(options, context);
   },
   openWriter: async (options, context) => {
-    const { storeOpener, ZarrWriter } = await import("./writer.ts");
-    const openStore = storeOpener(context.store, options.durability);
-    return new ZarrWriter(context.instance, openStore, options, async (store) => context.release?.(store));
+    const { openZarrWriter } = await import("./open-writer.ts");
+    return openZarrWriter(options, context);
   },
 });
 export default zarr;

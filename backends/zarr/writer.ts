@@ -1,5 +1,4 @@
 /** The Zarr v3 frame writer. */
-import { fileURLToPath } from "node:url";
 import { toJson } from "../../src/acquire/metadata.ts";
 import { dimensionNames } from "../../src/acquire/stream-docs.ts";
 import { Writer, type WriterOptions } from "../../src/acquire/writer.ts";
@@ -50,6 +49,8 @@ interface OpenArray {
  * A source's `extra` may have `dims`, names of the axes of a frame, and `attributes`, JSON for the array.
  */
 export class ZarrWriter extends Writer {
+  /** Where a folder of a session is in the store that this writer has of its own; `undefined` if it has none. */
+  readonly uriFor: ((path: string) => string) | undefined;
   readonly #options: CheckedZarrOptions;
   readonly #openStore: OpenStoreAt;
   readonly #releaseStore: ReleaseStore;
@@ -59,18 +60,21 @@ export class ZarrWriter extends Writer {
   /**
    * @param openStore - The store stays its opener's: the writer does not close it.
    * @param releaseStore - Called with it when the acquisition is closed, or could not begin.
+   * @param uriFor - See {@link ZarrWriter.uriFor}.
    */
   constructor(
     name: string,
     openStore: OpenStoreAt,
     options: ZarrOptions & WriterOptions = {},
     releaseStore: ReleaseStore = async () => {},
+    uriFor?: (path: string) => string,
   ) {
     const { timers, ...rest } = options;
     super(name, options);
     this.#options = checkZarrOptions(rest);
     this.#openStore = openStore;
     this.#releaseStore = releaseStore;
+    this.uriFor = uriFor;
   }
 
   get mimetype(): string {
@@ -88,7 +92,8 @@ export class ZarrWriter extends Writer {
     const written: string[] = [];
     try {
       await this.#checkEmpty(store, uri, options);
-      await store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)), { ...options, ifAbsent: true });
+      const ifAbsent = store.capabilities.ifAbsent !== "none";
+      await store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)), { ...options, ifAbsent });
       written.push("zarr.json");
       const sources = this.preparedSources;
       for (const source of sources) {
@@ -205,20 +210,6 @@ export class ZarrWriter extends Writer {
       if (!isKnown) throw error;
     }
   }
-}
-
-/** Opens the store of a URI: on disk with the durability asked for, elsewhere as the context does. */
-export function storeOpener(
-  store: (reference: string | { readonly use: string }) => Promise<ByteStore>,
-  durability: ZarrOptions["durability"],
-): OpenStoreAt {
-  return (uri) => {
-    if (durability === undefined || !uri.startsWith("file:")) return store(uri);
-    const url = new URL(uri);
-    // `localhost` is this machine; on POSIX, fileURLToPath takes no host at all.
-    url.hostname = "";
-    return store({ use: "disk", root: fileURLToPath(url), durability } as { use: string });
-  };
 }
 
 function arrayAttributes(source: SourceInfo): Attributes {

@@ -130,6 +130,13 @@ export interface ControllableDataWriter extends DataWriter {
   writeFrame(name: string, frame: NdArray, options?: OperationOptions): Promise<number>;
   /** Where the next acquisition goes. `ALREADY_OPEN` while open. */
   setUri(uri: string): void;
+  /**
+   * For a writer with a store of its own: the URI there of a folder that a session has numbered. A writer that has none
+   * goes to the session's own folder.
+   *
+   * @param path - Path of the folder, relative to the one that all runs are below.
+   */
+  readonly uriFor?: ((path: string) => string) | undefined;
 }
 
 /** A writer that stores metadata with its frames. */

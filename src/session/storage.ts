@@ -1,7 +1,7 @@
 /** Where the runs of a session go, by its `storage` section. */
 import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   AutoIncrementFilenameProvider,
@@ -21,6 +21,8 @@ export interface RunFolder {
   readonly path: string;
   /** The same as a URI, for writers. */
   readonly uri: string;
+  /** The same, relative to {@link StorageLocation.basePath}, with slashes, for writers with a store of their own. */
+  readonly relativePath: string;
 }
 
 /** Where runs go. */
@@ -51,7 +53,7 @@ export function locateStorage(config: StorageConfig, session: string, baseDirect
     const pathProvider = new SessionPathProvider({ baseDir: basePath, session });
     const reserve: StorageLocation["reserve"] = async (plan, options) => {
       const { storeUri } = await pathProvider(plan, options); // which has made it
-      return { path: fileURLToPath(storeUri), uri: storeUri };
+      return runFolder(basePath, fileURLToPath(storeUri), storeUri);
     };
     return { basePath, pathProvider, reserve };
   }
@@ -62,7 +64,7 @@ export function locateStorage(config: StorageConfig, session: string, baseDirect
     for (;;) {
       const { storeUri } = await pathProvider();
       const path = fileURLToPath(storeUri);
-      if (await makeFolder(path)) return { path, uri: storeUri };
+      if (await makeFolder(path)) return runFolder(basePath, path, storeUri);
       // A number that an earlier session used: take the next. A fixed name has no next.
       if (config.filenameProvider === "auto_increment") continue;
       throw new StorageError(
@@ -76,6 +78,10 @@ export function locateStorage(config: StorageConfig, session: string, baseDirect
     }
   };
   return { basePath, pathProvider, reserve };
+}
+
+function runFolder(basePath: string, path: string, uri: string): RunFolder {
+  return { path, uri, relativePath: relative(basePath, path).split(sep).join("/") };
 }
 
 function filenameProvider({ filenameProvider, filename }: StorageConfig): FilenameProvider {

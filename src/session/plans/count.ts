@@ -22,6 +22,7 @@ import { StorageError, throwFailures, toStorageError } from "../../core/errors.t
 import type { FrameWriter } from "../../core/frame-writer.ts";
 import { byteLengthOf } from "../../core/nd-array.ts";
 import type { Session } from "../session.ts";
+import type { RunFolder } from "../storage.ts";
 import { FrameCounts } from "./frame-counts.ts";
 import { configurationOf, writersOf } from "./gather.ts";
 import type { DeviceSummary, Plan, RunOptions, RunSummary } from "./run.ts";
@@ -115,7 +116,7 @@ class CountRun {
       const { uid } = await documents.start(this.#startMetadata());
       let outcome: Outcome = { status: "success", reason: "" };
       try {
-        await this.#acquire(documents, uid, folder?.uri);
+        await this.#acquire(documents, uid, folder);
       } catch (error) {
         outcome = this.#outcomeOf(error);
       }
@@ -129,10 +130,10 @@ class CountRun {
     }
   }
 
-  async #acquire(documents: RunDocuments, uid: string, folderUri: string | undefined): Promise<void> {
+  async #acquire(documents: RunDocuments, uid: string, folder: RunFolder | undefined): Promise<void> {
     for (const writer of this.#writers) {
       writer.clearSources();
-      if (folderUri !== undefined) writer.setUri(folderUri);
+      if (folder !== undefined) writer.setUri(writer.uriFor?.(folder.relativePath) ?? folder.uri);
       writer.clearMetadata();
       writer.updateMetadata({
         ...this.#session.config.metadata,
