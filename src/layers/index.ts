@@ -17,8 +17,11 @@ export { METER_CHANNEL, type MeterEvent, type MeterOptions, MeterStore, type Ope
 export {
   bridgeToOpenTelemetry,
   type TelemetryApi,
+  type TelemetryAttributes,
   type TelemetryCounter,
   type TelemetryHistogram,
+  type TelemetryInstrument,
+  type TelemetrySpan,
 } from "./open-telemetry.ts";
 export { type LayerKind, layerKinds, type OrderRule, orderRules } from "./order.ts";
 export { type Materialized, type MaterializeOptions, type OverlayOptions, OverlayStore } from "./overlay.ts";
