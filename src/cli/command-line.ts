@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
   /** Fires at Ctrl-C. */
   readonly signal: AbortSignal;
+  /** What was typed, without the program's own name; the command's name comes first. */
+  readonly args: readonly string[];
 }
 
 /** What a command's action runs; it answers an exit code if that is not 0. */
@@ -25,7 +27,7 @@ type Action = (context: CommandContext) => Promise<number | undefined>;
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(async (options, action) => {
-    exitCode = await perform(options, action);
+    exitCode = await perform(args, options, action);
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -36,12 +38,12 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   }
 }
 
-async function perform(options: GlobalOptions, action: Action): Promise<number> {
+async function perform(args: readonly string[], options: GlobalOptions, action: Action): Promise<number> {
   const terminal = new Terminal(options);
   using interruption = new Interruption((line) => terminal.say(line));
   const { signal } = interruption;
   try {
-    return (await action({ terminal, signal })) ?? exitCodes.ok;
+    return (await action({ terminal, signal, args })) ?? exitCodes.ok;
   } catch (error) {
     terminal.fail(error);
     return signal.aborted && isStorageError(error, "ABORTED") ? exitCodes.interrupted : exitCodes.failed;
@@ -90,26 +92,41 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/cat.ts")).cat(address, options, context)),
     );
-  add("cp", "copy a file or a directory tree, also between backends")
+  const concurrency = new Option("-c, --concurrency <count>", "files at a time").argParser(wholeNumber);
+  const verify = new Option("--verify <how>", "how copies are checked").choices(["written", "read"]).default("written");
+  const onError = new Option("--on-error <what>", "end at the first failure, or try every file")
+    .choices(["stop", "continue"])
+    .default("continue");
+  add("cp", "copy a file, or with -r a directory tree, also between backends; goes on where it was interrupted")
     .argument("<from>", "path, URL or NAME:path")
     .argument("<to>", "path, URL or NAME:path; an existing directory gets the copy inside")
+    .option("-r, --recursive", "copy a directory with all it holds")
+    .option("-T, --no-target-directory", "the target is the copy itself, never a directory that it goes into")
     .addOption(
-      new Option("--if-exists <policy>", "what to do with existing files").choices(["error", "replace", "skip"]),
+      new Option("--if-exists <policy>", "what to do with existing files that differ").choices([
+        "error",
+        "replace",
+        "skip",
+      ]),
     )
     .option("--convert", "load and save, so that the suffix of the target decides the format")
+    .addOption(concurrency)
+    .addOption(verify)
+    .addOption(onError)
     .addOption(session)
     .addOption(json)
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/cp.ts")).cp(from, to, options, context)),
     );
-  add("sync", "make a tree hold what another holds, also between backends; continues where it was interrupted")
+  add("sync", "make a tree hold what another holds, also between backends; goes on where it was interrupted")
     .argument("<from>", "path, URL or NAME:path")
     .argument("<to>", "path, URL or NAME:path")
     .option("--delete", "remove what only the target has, if everything else worked")
     .option("-n, --dry-run", "only tell what would happen")
     .addOption(new Option("--compare <how>", "when files are equal").choices(["content", "size"]).default("content"))
-    .addOption(new Option("--verify <how>", "how copies are checked").choices(["written", "read"]).default("written"))
-    .option("-c, --concurrency <count>", "files at a time", wholeNumber)
+    .addOption(concurrency)
+    .addOption(verify)
+    .addOption(onError)
     .addOption(session)
     .addOption(json)
     .action((from, to, options) =>

@@ -31,3 +31,8 @@ export function formatTable(rows: readonly (readonly string[])[]): string[] {
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/** A word that a shell takes as it is. */
+export function quote(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

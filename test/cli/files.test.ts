@@ -87,11 +87,11 @@ describe("sluice cp", () => {
     mkdirSync(join(folder, "from/deep"), { recursive: true });
     mkdirSync(join(folder, "from/empty"));
     writeFileSync(join(folder, "from/deep/a.bin"), Buffer.from([0, 255, 13, 10]));
-    const first = await sluice(["cp", "from", "to"], folder);
+    const first = await sluice(["cp", "-r", "from", "to"], folder);
     expect(first).toMatchObject({ code: 0, output: "1 file, 4 B → to\n" });
     expect([...readFileSync(join(folder, "to/deep/a.bin"))]).toEqual([0, 255, 13, 10]);
     expect(existsSync(join(folder, "to/empty"))).toBe(true);
-    await sluice(["cp", "from", "to"], folder);
+    await sluice(["cp", "-r", "from", "to"], folder);
     expect(readdirSync(join(folder, "to")).sort()).toEqual(["deep", "empty", "from"]);
   });
 

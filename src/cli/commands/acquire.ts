@@ -6,7 +6,8 @@ import type { Preview } from "../../session/preview.ts";
 import type { Session } from "../../session/session.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { formatBytes, formatRate, formatTable, plural } from "../format.ts";
+import { formatBytes, formatRate, formatTable, plural, quote } from "../format.ts";
+import { ProgressLine } from "../progress-line.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Options of `sluice acquire`. */
@@ -14,10 +15,6 @@ export interface AcquireOptions {
   /** Readings, instead of the number in the file. */
   readonly num?: number | undefined;
 }
-
-/** How long a progress line stands before the next one, in milliseconds. */
-const REDRAW_MS = 100;
-const NEXT_LINE_MS = 5000;
 
 /** Runs the plan of a session file. Ctrl-C ends the run early and keeps what was recorded. */
 export async function acquire(
@@ -43,16 +40,14 @@ export async function acquire(
   }
 }
 
-/** Shows progress a few times a second on a terminal, and now and then in a log. */
+/** Shows progress in readings, frames and MB/s. */
 function progressTo(terminal: Terminal): (progress: RunProgress) => void {
-  const interval = terminal.isInteractive ? REDRAW_MS : NEXT_LINE_MS;
-  let last = Number.NEGATIVE_INFINITY;
-  return ({ events, total, bytes, seconds }) => {
-    const now = performance.now();
-    if (now - last < interval) return;
-    last = now;
-    terminal.progress(`${events} of ${total} readings, ${formatBytes(bytes)}, ${formatRate(bytes, seconds)}`);
-  };
+  const line = new ProgressLine(terminal, { startsAtOnce: true });
+  return ({ events, total, frames, bytes, seconds }) =>
+    line.show(() => {
+      const stored = Object.values(frames).reduce((sum, count) => sum + count, 0);
+      return `${events} of ${total} readings, ${plural(stored, "frame")}, ${formatBytes(bytes)}, ${formatRate(bytes, seconds)}`;
+    });
 }
 
 function report(
@@ -108,9 +103,4 @@ function shown(location: string): string {
     : location;
   const here = relative("", path);
   return here.length < path.length ? here || "." : path;
-}
-
-/** A word that a shell takes as it is. */
-function quote(word: string): string {
-  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
