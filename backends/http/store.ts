@@ -86,7 +86,8 @@ export class HttpStore extends ReadableStore {
           ? await this.#statByReading(key, options, context)
           : statOf(key, head.headers, total);
       }
-      if (head.status === 405 || head.status === 501) return await this.#statByReading(key, options, context);
+      // 403 too: what is signed for GET, as the addresses of S3 are, is not for HEAD.
+      if ([403, 405, 501].includes(head.status)) return await this.#statByReading(key, options, context);
       throw await this.#failure(head, key, options, context);
     } catch (error) {
       if (isStorageError(error, "IS_A_DIRECTORY")) return directoryStat(key);
@@ -144,7 +145,10 @@ export class HttpStore extends ReadableStore {
     options: ReadOptions,
     context: ErrorContext,
   ): Promise<ReadableStream<Uint8Array>> {
-    const { pieces } = await this.#get(key, options.range, options, context);
+    // Of this stream alone: leaving it must end a read of the connection that waits, which the pieces cannot.
+    const left = new AbortController();
+    const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+    const { pieces } = await this.#get(key, options.range, { ...options, signal }, context);
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
@@ -153,6 +157,7 @@ export class HttpStore extends ReadableStore {
           else controller.enqueue(value);
         },
         cancel: async () => {
+          left.abort();
           await pieces.return(undefined);
         },
       },
@@ -176,6 +181,10 @@ export class HttpStore extends ReadableStore {
       const next = await stat;
       if (next !== undefined) yield next;
     }
+  }
+
+  protected override async doClose(): Promise<void> {
+    this.#client.close();
   }
 
   /** Begins to read a part, and checks all that the headers of the answer say of it. */
