@@ -14,6 +14,7 @@ export { createJpegCodec } from "./jpeg.ts";
 export { jsonCodec } from "./json.ts";
 export { ndjsonCodec } from "./ndjson.ts";
 export { npyCodec } from "./npy.ts";
+export { type NpzOptions, npzCodec } from "./npz.ts";
 export { createPngCodec } from "./png.ts";
 export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";
