@@ -120,6 +120,41 @@ describe("retry", () => {
     await expect(second.read()).rejects.toMatchObject({ code: "PRECONDITION_FAILED" });
   });
 
+  it("a stream that is left while it waits lets go of the store, and makes no attempt any more", async () => {
+    const clock = new FakeClock();
+    const below = new MemoryStore();
+    await below.write("a", new Uint8Array(3 << 20));
+    let cancelled = 0;
+    const watched = {
+      around: (stream: ReadableStream<Uint8Array>) => {
+        const reader = stream.getReader();
+        const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+          const { value } = await reader.read();
+          if (value !== undefined) controller.enqueue(value);
+        };
+        return new ReadableStream<Uint8Array>({ pull, cancel: () => void cancelled++ }, { highWaterMark: 0 });
+      },
+    };
+    const read = below.readStream.bind(below);
+    below.readStream = async (key, options) => watched.around(await read(key, options));
+    for (const faults of [
+      [{ on: "streamChunk", kind: "hang", after: 1 }],
+      [{ on: "streamChunk", after: 1 }],
+    ] as const) {
+      const chaos = new ChaosStore(below, { faults });
+      const store = new RetryStore(chaos, { clock, random: () => 1 });
+      const reader = (await store.readStream("a")).getReader();
+      await reader.read();
+      const waiting = reader.read();
+      await clock.advance(0);
+      await reader.cancel();
+      expect(await waiting).toMatchObject({ done: true });
+      await clock.advance(100_000);
+      expect([chaos.hits.length, clock.pending]).toEqual([1, 0]);
+    }
+    expect(cancelled).toBe(2);
+  });
+
   it("goes on with a listing after the last entry, folders included", async () => {
     const { store, below } = flaky([{ on: "list", probability: 0.4 }], { attempts: 50 });
     for (const key of ["a", "b/1", "b/2", "c", "d/1"]) await below.write(key, bytes(1));

@@ -90,6 +90,28 @@ describe("a named instance", () => {
     await expect(backends.store("wrong")).rejects.toMatchObject({ code: "CONFIG_INVALID" });
   });
 
+  it("shares a retry budget by its name: what one uses up, the other has not", async () => {
+    const layers = [
+      { use: "retry", attempts: 9, baseDelayMs: 0, budget: "bucket", budgetCapacity: 3 },
+      { use: "chaos", faults: [{ on: "read" }] },
+    ];
+    await using backends = new BackendSet(createRegistry(), {
+      a: { use: "memory", layers },
+      b: { use: "memory", layers },
+      wrong: { use: "memory", layers: [{ use: "retry", budget: "bucket", budgetCapacity: 4 }] },
+    });
+    const attemptsOf = async (name: string) => {
+      const store = await backends.store(name);
+      const error = await rejectionOf(store.read("x"));
+      return /given up after (\d+): the retry budget/.exec(error.message)?.[1];
+    };
+    expect([await attemptsOf("a"), await attemptsOf("b")]).toEqual(["4", "1"]);
+    await expect(backends.store("wrong")).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining('Budget "bucket" has capacity 3, and is asked for with 4'),
+    });
+  });
+
   it("cannot have layers where there are no bytes", async () => {
     await using backends = new BackendSet(createRegistry(), { w: { use: "tiff", layers: [{ use: "retry" }] } });
     await expect(backends.store("w")).rejects.toMatchObject({ code: "UNSUPPORTED" });
