@@ -50,17 +50,19 @@ export interface MemoryStoreOptions {
   readonly name?: string | undefined;
   /** Bytes that all values together may have; a write beyond is `NO_SPACE`. Default: no limit. */
   readonly quotaBytes?: number | undefined;
+  /** Keys as buckets have them: one may be a value and lie above others. Default: they make a tree, as on a disk. */
+  readonly flatKeys?: boolean | undefined;
 }
 
 /**
  * Keys to bytes in memory: the behaviour of a disk without the disk. Bytes are copied on the way in and on the way out.
  *
- * Directories are implied by the keys below them and vanish with the last of these; a key cannot be a value and a
- * directory at once.
+ * Directories are implied by the keys below them and vanish with the last of these; unless keys are flat, one
+ * cannot be a value and a directory at once.
  */
 export class MemoryStore implements ByteStore {
   readonly name: string;
-  readonly capabilities = capabilities;
+  readonly capabilities: StoreCapabilities;
   readonly #tree: ByteTree;
   readonly #quotaBytes: number;
   readonly #writers = new Set<MemoryByteWriter>();
@@ -71,9 +73,10 @@ export class MemoryStore implements ByteStore {
    * @param tree - Where values are kept; tests hold it as well, to look past the store.
    */
   constructor(options: MemoryStoreOptions = {}, tree: ByteTree = new ByteTree()) {
-    const { name = "memory", quotaBytes } = options;
+    const { name = "memory", quotaBytes, flatKeys } = options;
     if (quotaBytes !== undefined) checkInteger(quotaBytes, "quotaBytes", 0, { backend: name });
     this.name = name;
+    this.capabilities = flatKeys ? { ...capabilities, flatKeys } : capabilities;
     this.#tree = tree;
     this.#quotaBytes = quotaBytes ?? Number.POSITIVE_INFINITY;
   }
@@ -170,7 +173,8 @@ export class MemoryStore implements ByteStore {
 
   async delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, (normal, context) => {
-      if (this.#tree.get(normal) === "directory") throw isDirectory(normal, context);
+      const isWrong = normal === "" || !this.capabilities.flatKeys;
+      if (isWrong && this.#tree.get(normal) === "directory") throw isDirectory(normal, context);
       this.#tree.delete(normal);
     });
   }
@@ -178,6 +182,7 @@ export class MemoryStore implements ByteStore {
   async deleteMany(keys: readonly string[], options: OperationOptions = {}): Promise<DeleteResult[]> {
     const context = { backend: this.name, operation: "deleteMany" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+    checkAborted(options.signal, context);
     const results: DeleteResult[] = [];
     for (const key of keys) {
       checkAborted(options.signal, context);
@@ -250,9 +255,11 @@ export class MemoryStore implements ByteStore {
     if (options.ifAbsent && options.ifMatch !== undefined) {
       throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
     }
-    const node = this.#tree.get(key);
-    if (node === "directory") throw isDirectory(key, context);
-    const blocker = this.#tree.valueAbove(key);
+    const at = this.#tree.get(key);
+    const { flatKeys } = this.capabilities;
+    if (key === "" || (at === "directory" && !flatKeys)) throw isDirectory(key, context);
+    const node = at === "directory" ? undefined : at;
+    const blocker = flatKeys ? undefined : this.#tree.valueAbove(key);
     if (blocker !== undefined) {
       throw new StorageError("NOT_A_DIRECTORY", `"${blocker}" in "${this.name}" is a value`, context);
     }

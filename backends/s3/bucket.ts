@@ -104,6 +104,9 @@ export function bareEtag(etag: string | undefined): string | undefined {
   return etag?.replace(/^W\//, "").replace(/^"|"$/g, "");
 }
 
+const nothing = () => {};
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 function clientConfig(options: S3Options): S3ClientConfig {
   const { endpoint, profile, maxSockets = 64, maxAttempts = 1, requestTimeoutMs = 30_000 } = options;
   const checksums = options.checksums === "supported" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
@@ -116,6 +119,8 @@ function clientConfig(options: S3Options): S3ClientConfig {
     maxAttempts,
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
+    // Failures are thrown; without a logger the SDK writes some of them to the console too.
+    logger: silent,
     requestHandler: {
       ...quietAgents(maxSockets),
       connectionTimeout: requestTimeoutMs,

@@ -98,8 +98,8 @@ async function isRefused(request: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** What a store on such a service can do. */
-export function capabilitiesFor(conditions: Conditions): StoreCapabilities {
+/** What a store on such a service can do, with keys flat as the service has them, or checked to make a tree. */
+export function capabilitiesFor(conditions: Conditions, isFlat: boolean): StoreCapabilities {
   return {
     write: true,
     list: true,
@@ -110,6 +110,7 @@ export function capabilitiesFor(conditions: Conditions): StoreCapabilities {
     streamingWrite: "native",
     positionalWrite: false,
     directories: false,
+    ...(isFlat ? { flatKeys: true } : {}),
     symlinks: false,
     rename: "emulated",
     persistent: true,

@@ -46,8 +46,9 @@ export interface S3Options {
    */
   readonly conditionalWrites?: "probe" | "native" | "none" | undefined;
   /**
-   * `"checked"` looks before each write that no value is above the key and no key below it, as the contract of stores
-   * wants. `"flat"` saves those requests; values may then lie below values. Default `"checked"`.
+   * `"flat"`: keys are what they are to the service, and a value may lie above others. `"checked"` looks before each
+   * write that no value is above the key and no key below it, as on a disk; it costs a request for each folder of the
+   * key, and two writers at once can get past it. Default `"flat"`.
    */
   readonly tree?: "checked" | "flat" | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
@@ -122,7 +123,7 @@ export const s3: BackendDescriptor<S3Options> = defineBackend<S3Options>({
   key: "s3",
   schemes: ["s3"],
   summary: "Objects in a bucket of Amazon S3 or a service that speaks it",
-  capabilities: { ...storageCapabilities, directories: false },
+  capabilities: { ...storageCapabilities, directories: false, flatKeys: true, requiresFilesystemValidation: false },
   options: async () => optionsOfS3,
   openStore: async (options, context): Promise<ByteStore & S3Extras> => {
     const { S3Store } = await import("./store.ts");

@@ -20,11 +20,17 @@ const DELETE_PAGE = 1000;
 /** The most that one request may write or copy. */
 export const MAX_REQUEST = 5 * 2 ** 30;
 
+/** Options of {@link deleteObjects}. */
+export interface DeleteOptions extends OperationOptions {
+  /** Keys make a tree: one that has no value and keys below it is refused as a directory. */
+  readonly isTree: boolean;
+}
+
 /** Removes several values, in pages, and answers for each. */
 export async function deleteObjects(
   bucket: Bucket,
   keys: readonly string[],
-  options: OperationOptions,
+  options: DeleteOptions,
   context: ErrorContext,
 ): Promise<DeleteResult[]> {
   const malformed = new Map<string, StorageError>();
@@ -76,13 +82,13 @@ async function deletePage(
   bucket: Bucket,
   keys: readonly string[],
   failed: Map<string, StorageError>,
-  options: OperationOptions,
+  options: DeleteOptions,
   context: ErrorContext,
 ): Promise<void> {
   const about = (identifier: string) => ({ ...context, identifier });
   const whole = about(`${keys.length} keys from ${keys[0]}`);
   try {
-    const directories = await directoriesAmong(bucket, keys, whole, options);
+    const directories = options.isTree ? await directoriesAmong(bucket, keys, whole, options) : [];
     for (const key of [...directories, ...(keys.includes("") ? [""] : [])]) {
       // Other programs may have put a value where there is a directory too; that can be removed.
       const isValue = key !== "" && (await statObject(bucket, key, about(key), options)) !== undefined;

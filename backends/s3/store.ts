@@ -70,7 +70,7 @@ export class S3Store implements ByteStore, S3Extras {
     this.#bucket = bucket;
     this.#options = options;
     this.#conditions = conditions;
-    this.capabilities = capabilitiesFor(conditions);
+    this.capabilities = capabilitiesFor(conditions, (options.tree ?? "flat") === "flat");
   }
 
   /**
@@ -178,9 +178,11 @@ export class S3Store implements ByteStore, S3Extras {
 
   delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, async (normal, context) => {
-      const isDirectory = await hasKeysBelow(this.#bucket, normal, context, options);
+      if (normal === "") throw isDirectoryError(normal, context);
+      const isTree = !this.capabilities.flatKeys;
+      const isDirectory = isTree && (await hasKeysBelow(this.#bucket, normal, context, options));
       // Other programs may have put a value where there is a directory too; that can be removed.
-      if (isDirectory && (normal === "" || (await statObject(this.#bucket, normal, context, options)) === undefined)) {
+      if (isDirectory && (await statObject(this.#bucket, normal, context, options)) === undefined) {
         throw isDirectoryError(normal, context);
       }
       await this.#bucket.send(
@@ -195,7 +197,7 @@ export class S3Store implements ByteStore, S3Extras {
     const context = { backend: this.name, operation: "deleteMany" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
     checkAborted(options.signal, context);
-    return deleteObjects(this.#bucket, keys, options, context);
+    return deleteObjects(this.#bucket, keys, { ...options, isTree: !this.capabilities.flatKeys }, context);
   }
 
   copy(from: string, to: string, options: TransferOptions = {}): Promise<WriteResult> {
@@ -328,7 +330,7 @@ export class S3Store implements ByteStore, S3Extras {
 
   async #checkPlace(key: string, options: OperationOptions, context: ErrorContext): Promise<void> {
     if (key === "") throw isDirectoryError(key, context);
-    if (this.#options.tree === "flat") return;
+    if (this.capabilities.flatKeys) return;
     await checkPlace(key, context, {
       isValue: async (above) => (await statObject(this.#bucket, above, context, options)) !== undefined,
       isDirectory: (place) => hasKeysBelow(this.#bucket, place, context, options),

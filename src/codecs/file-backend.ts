@@ -157,7 +157,8 @@ export class FileBackend extends StorageBackend {
   /** Links are followed: the copy holds what they lead to. All of the source is looked at before anything is written. */
   protected override async doCopy(from: string, to: string, options: TransferOptions): Promise<void> {
     const plan: CopyPlan = { directories: [], files: [] };
-    await this.#planCopy(from, to, [], plan, options);
+    if (this.#directories) await this.#planCopy(from, to, [], plan, options);
+    else await this.#planFlatCopy(from, to, plan, options);
     for (const directory of plan.directories) await this.doCreateDirectory(directory, options);
     for (const [source, target] of plan.files) await this.store.copy(source, target, options);
   }
@@ -198,6 +199,7 @@ export class FileBackend extends StorageBackend {
   async #targetKind(key: string, options: OperationOptions, context: ErrorContext): Promise<BackendStat["kind"]> {
     const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
     if (kind !== "directory") return kind;
+    if (this.capabilities.flatKeys && key !== "") return "missing";
     throw new StorageError("IS_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a directory`, context);
   }
 
@@ -222,6 +224,19 @@ export class FileBackend extends StorageBackend {
     const results = await this.store.deleteMany(keys, options);
     const failures = results.flatMap((result) => result.error ?? []);
     throwFailures(failures, `Some of ${keys.length} keys could not be removed`);
+  }
+
+  /** As {@link FileBackend.#planCopy} without real directories: what lies below is one listing. */
+  async #planFlatCopy(from: string, to: string, plan: CopyPlan, options: OperationOptions): Promise<void> {
+    const { kind } = await this.doStat(from, { ...options, followSymlinks: true });
+    if (kind === "file") {
+      plan.files.push([from, to]);
+      return;
+    }
+    const prefix = directoryPrefix(from);
+    for await (const { key } of this.store.list({ prefix, signal: options.signal })) {
+      plan.files.push([key, joinKey(to, key.slice(prefix.length))]);
+    }
   }
 
   /** Collects what a copy has to make; `above` holds the real directories that lead here, to find links in a circle. */
@@ -267,12 +282,13 @@ interface CopyPlan {
 }
 
 function capabilitiesOf(store: ByteStore): Capabilities {
-  const { write, list, directories, symlinks, persistent } = store.capabilities;
+  const { write, list, directories, flatKeys, symlinks, persistent } = store.capabilities;
   return {
     read: true,
     write,
     list,
     directories,
+    ...(flatKeys ? { flatKeys } : {}),
     symlinks,
     // An implied directory cannot be missing, so there is nothing to check where directories are not real.
     requiresFilesystemValidation: directories,

@@ -32,6 +32,12 @@ export interface StoreCapabilities {
   readonly positionalWrite: boolean;
   /** Real directories and links: the store is a `DirectoryStore`. */
   readonly directories: boolean;
+  /**
+   * Keys are names and make no tree: a key may be a value and lie above others, and `stat` then describes the value.
+   * Writes look for neither, and deleting a key that has no value is fine also where others lie below it. Default
+   * `false`: a value is never above another.
+   */
+  readonly flatKeys?: boolean | undefined;
   /** Symbolic links. */
   readonly symlinks: boolean;
   /** `rename` is one atomic step. `emulated`: copy, then delete. */
@@ -50,6 +56,11 @@ export interface Capabilities {
   readonly list: boolean;
   /** Empty directories exist. `false`: directories are implied by the keys below them. */
   readonly directories: boolean;
+  /**
+   * A path may be a file and have others below it: then `isFile` and `isDir` are both true, it is described and loaded
+   * as the file, and listed as a directory. Default `false`.
+   */
+  readonly flatKeys?: boolean | undefined;
   /** Symbolic links. */
   readonly symlinks: boolean;
   /**

@@ -51,9 +51,9 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return this.perform("listDir", path, options, async (key, context) => {
       if (!this.capabilities.list) throw this.unsupported("listDir");
       await this.#checkDirectory(key, options, context);
-      const names: string[] = [];
-      for await (const entry of this.doList(key, options)) names.push(entry.name);
-      return names.sort(compareKeys);
+      const names = new Set<string>();
+      for await (const entry of this.doList(key, options)) names.add(entry.name);
+      return [...names].sort(compareKeys);
     });
   }
 
@@ -65,8 +65,11 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return (await this.#follow("isFile", path, options)).kind === "file";
   }
 
-  async isDir(path: string, options: OperationOptions = {}): Promise<boolean> {
-    return (await this.#follow("isDir", path, options)).kind === "directory";
+  isDir(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return this.perform("isDir", path, options, async (key) => {
+      const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
+      return kind === "directory" || (kind === "file" && (await this.#isAboveOthers(key, options)));
+    });
   }
 
   /** True if the path is itself a symbolic link, broken or not. */
@@ -106,7 +109,15 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     if (kind === "missing") {
       throw new StorageError("NOT_FOUND", `No directory "${context.identifier}" in "${this.name}"`, context);
     }
+    if (await this.#isAboveOthers(key, options)) return;
     throw new StorageError("NOT_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a file`, context);
+  }
+
+  /** True for a file that is a directory as well, which only flat keys allow. */
+  async #isAboveOthers(key: string, options: OperationOptions): Promise<boolean> {
+    if (!this.capabilities.flatKeys || !this.capabilities.list) return false;
+    for await (const _ of this.doList(key, options)) return true;
+    return false;
   }
 
   /** Paths of files relative to `root`, breadth first, each level ordered by path. */

@@ -54,17 +54,20 @@ export async function transferBetween(ends: Ends, options: BetweenOptions): Prom
     });
   }
   const copy = await copierOf(source, target, options);
-  if (await readable.isFile(from, { signal: options.signal })) return [await copy(from, to)];
+  const isFile = await readable.isFile(from, { signal: options.signal });
+  // With flat keys a file may lie above others: then it is copied with them.
+  if (isFile && !(await readable.isDir(from, { signal: options.signal }))) return [await copy(from, to)];
   const { directories, files } = await collectTree(readable, from, { signal: options.signal });
   if (writable.capabilities.directories && typeof writable.ensureDirectory === "function") {
     await writable.ensureDirectory(to, { signal: options.signal });
     for (const path of directories) await writable.ensureDirectory(joinKey(to, path), { signal: options.signal });
   }
-  return mapBatch<string, SaveResult>(
-    files,
-    (path) => copy(joinKey(from, path), joinKey(to, path)),
+  const below = files.map((path) => [joinKey(from, path), joinKey(to, path)] as const);
+  return mapBatch<readonly [string, string], SaveResult>(
+    isFile ? [[from, to], ...below] : below,
+    ([source, target]) => copy(source, target),
     options,
-    (error, path) => ({ status: "failed", identifier: joinKey(to, path), error }),
+    (error, [, identifier]) => ({ status: "failed", identifier, error }),
   );
 }
 

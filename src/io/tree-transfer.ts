@@ -100,7 +100,9 @@ export async function syncTree(ends: Ends, options: SyncOptions = {}): Promise<T
   const source = await collectEntries(ends.source as StorageBackend, ends.from, { signal });
   const wanted = new Set([...source.files, ...source.directories, ...source.links]);
   const there = await collectEntries(target, ends.to, { signal });
-  const extra = [...new Set([...there.files, ...there.links])].filter((path) => !wanted.has(path));
+  // Not by the directories of the source: with flat keys, a file of that name is another thing, and extra.
+  const kept = new Set([...source.files, ...source.links]);
+  const extra = [...new Set([...there.files, ...there.links])].filter((path) => !kept.has(path));
   const deleted = await mapBatch<string, TreeItem>(
     extra,
     async (path) => {

@@ -60,7 +60,8 @@ export interface Materialized {
  *
  * A key is what the upper store has; if it has nothing and there is no whiteout, what the lower store has. A delete makes
  * the whiteout first: a crash between its steps leaves the old value, never a lower one that was written over. Renames
- * copy first and delete last. Directories are implied.
+ * copy first and delete last. Directories are implied. Over flat keys, an upper store that keeps a tree refuses what it
+ * cannot hold.
  *
  * @see overlayfs, whiteouts; unstorage, `overlay`, whose whiteouts are values
  */
@@ -83,7 +84,7 @@ export class OverlayStore extends WrappedStore {
       rename: "emulated",
       persistent: upper.capabilities.persistent,
     });
-    this.#sides = new OverlaySides(inner, upper, this.name);
+    this.#sides = new OverlaySides(inner, upper, this.name, common.flatKeys === true);
     delete this.resolve;
   }
 

@@ -1,5 +1,6 @@
 /** Conformance of value backends: every promise of the value plane as a check. */
 import type { Capabilities } from "../core/capabilities.ts";
+import { flatKeyChecks } from "./backend-flat.ts";
 import { identityChecks, keyChecks, listChecks, loadChecks, predicateChecks } from "./backend-reading.ts";
 import type { BackendSetup, BackendSubject } from "./backend-subject.ts";
 import { deleteChecks, directoryChecks, ensureChecks, linkChecks, transferChecks } from "./backend-tree.ts";
@@ -33,7 +34,7 @@ export function backendConformance(runner: Runner, name: string, setup: BackendS
 
 /** The groups of checks, gated by what a backend declares. */
 export function backendGroups(capabilities: Capabilities): KitGroup<BackendSubject>[] {
-  const { read, write, list, directories, symlinks, values } = capabilities;
+  const { read, write, list, directories, flatKeys, symlinks, values } = capabilities;
   const needsRead = read ? undefined : "read is false";
   const needsWrite = write ? needsRead : "write is false";
   const needsAny = values === "any" ? undefined : `values is "${values}"`;
@@ -48,6 +49,11 @@ export function backendGroups(capabilities: Capabilities): KitGroup<BackendSubje
     { name: "batches", gate: needsWrite, checks: batchChecks },
     { name: "deleting", gate: needsWrite, checks: deleteChecks },
     { name: "copying and moving", gate: needsWrite, checks: transferChecks(capabilities) },
+    {
+      name: "flat keys",
+      gate: needsWrite ?? (flatKeys ? undefined : "flatKeys is false"),
+      checks: flatKeyChecks,
+    },
     { name: "ensureDirectory", gate: needsWrite, checks: ensureChecks },
     {
       name: "directories",

@@ -7,6 +7,7 @@ import { directoryChecks, linkChecks } from "./byte-store-directories.ts";
 import { listingChecks } from "./byte-store-listing.ts";
 import { impliedDirectoryChecks, rangeChecks, readChecks } from "./byte-store-reading.ts";
 import { deleteChecks, transferChecks } from "./byte-store-transfers.ts";
+import { flatKeyChecks, treeKeyChecks } from "./byte-store-trees.ts";
 import { positionalChecks, writerChecks } from "./byte-store-writers.ts";
 import { keyChecks, lifeChecks, writeChecks } from "./byte-store-writing.ts";
 import { declareKit, type KitGroup, type Runner } from "./kit.ts";
@@ -67,7 +68,7 @@ export function byteStoreConformance(runner: Runner, name: string, setup: ByteSt
 
 /** The groups of checks, gated by what a store declares. */
 export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteStoreSubject>[] {
-  const { write, list, positionalWrite, directories, symlinks } = capabilities;
+  const { write, list, positionalWrite, directories, flatKeys, symlinks } = capabilities;
   const needsWrite = write ? undefined : "write is false";
   return [
     { name: "capabilities and life", checks: lifeChecks(capabilities) },
@@ -76,6 +77,8 @@ export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteS
     { name: "ranges", checks: rangeChecks },
     { name: "keys", gate: needsWrite, checks: keyChecks },
     { name: "writes", gate: needsWrite, checks: writeChecks },
+    { name: "keys of a tree", gate: needsWrite ?? (flatKeys ? "flatKeys is true" : undefined), checks: treeKeyChecks },
+    { name: "flat keys", gate: needsWrite ?? (flatKeys ? undefined : "flatKeys is false"), checks: flatKeyChecks },
     { name: "conditions: ifAbsent", gate: needsWrite ?? none(capabilities, "ifAbsent"), checks: ifAbsentChecks },
     { name: "conditions: ifMatch", gate: needsWrite ?? none(capabilities, "ifMatch"), checks: ifMatchChecks },
     { name: "byte writers", gate: needsWrite, checks: writerChecks },
