@@ -23,6 +23,12 @@ export interface DiskOptions {
    * perhaps not the name, `"none"` survives the end of the process. Default `"full"`.
    */
   readonly durability?: "full" | "data" | "none" | undefined;
+  /**
+   * Which names are written: `"system"`, whatever this system takes, or `"portable"`, only what Windows, macOS and Linux
+   * all keep as it is, and never two that differ only in case. What is there is read and listed in both cases.
+   * Default `"system"`.
+   */
+  readonly names?: "system" | "portable" | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
   readonly ifExists?: IfExists | undefined;
 }
@@ -38,6 +44,7 @@ export interface DiskMaintenance {
 const optionsOfDisk = optionsSchema<DiskOptions>({
   root: field.text,
   durability: field.oneOf("full", "data", "none"),
+  names: field.oneOf("system", "portable"),
   ifExists: field.oneOf("error", "replace", "skip"),
 });
 
@@ -48,7 +55,7 @@ export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
   summary: "Files in folders; every write atomic and durable",
   capabilities: { ...storageCapabilities, symlinks: true, absoluteKeys: "distinct" },
   options: async () => optionsOfDisk,
-  openStore: async ({ root, durability }, context) => {
+  openStore: async ({ root, durability, names }, context) => {
     if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
       throw new StorageError(
         "CONFIG_INVALID",
@@ -59,7 +66,7 @@ export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
     const { DiskStore } = await import("./store.ts");
     const base = context.baseDirectory ?? process.cwd();
     const folder = root === undefined || isAbsolute(root) ? root : join(base, root);
-    return new DiskStore({ root: folder, durability, name: context.instance });
+    return new DiskStore({ root: folder, durability, names, name: context.instance });
   },
 });
 

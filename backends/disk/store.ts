@@ -22,7 +22,7 @@ import type {
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
-import { encodeKey, isInside } from "../../src/core/key.ts";
+import { isInside } from "../../src/core/key.ts";
 import { crcOf } from "./byte-writer.ts";
 import { describeKey, listDisk } from "./directory.ts";
 import {
@@ -35,6 +35,7 @@ import {
   syncDirectories,
 } from "./entries.ts";
 import { errnoOf, translateErrno, unlessErrno } from "./errno.ts";
+import type { NamePolicy, PathRules } from "./key-names.ts";
 import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } from "./leftovers.ts";
 import { OpenValue } from "./open-value.ts";
 import { withPathLock } from "./path-locks.ts";
@@ -66,6 +67,10 @@ export interface DiskStoreOptions {
   readonly durability?: Durability | undefined;
   /** Name in messages. Default `"disk"`. */
   readonly name?: string | undefined;
+  /** Which names are written. Default `"system"`. */
+  readonly names?: NamePolicy | undefined;
+  /** Whose rules paths follow. Default: those of this system; tests try others. */
+  readonly rules?: PathRules | undefined;
   /** How a conditional write waits for one of another process: it looks every 2 ms, for at most 30 s. */
   readonly waiting?: Partial<LockWaiting> | undefined;
 }
@@ -89,7 +94,7 @@ export class DiskStore implements DirectoryStore {
   constructor(options: DiskStoreOptions = {}) {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
-    this.#place = new Place(options.root);
+    this.#place = new Place(options.root, { names: options.names, rules: options.rules });
     const waiting = { ...DEFAULT_WAITING, ...options.waiting };
     this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, waiting });
   }
@@ -100,7 +105,7 @@ export class DiskStore implements DirectoryStore {
   }
 
   uri(key: string): string {
-    return `file://localhost/${encodeKey(this.#place.path(this.#place.key(key)).slice(1))}`;
+    return this.#place.uri(this.#place.key(key));
   }
 
   resolve(address: string): string {
