@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { CacheStore } from "../../src/layers/cache.ts";
+import { pattern } from "../../src/testing/byte-store-checks.ts";
+import { type Bundle, bundle } from "../support/bundle.ts";
+import { freshDisk } from "../support/byte-stores.ts";
+
+/** Processes that are killed while they fill the cache. */
+const TRIALS = Number(process.env.SLUICE_KILL_TRIALS ?? 16);
+const KEYS = 12;
+const BYTE_LENGTH = 2 << 20;
+/** Room for about half of the values: whoever fills the cache evicts as well. */
+const MAX_BYTES = 16 << 20;
+/** The process is killed at a random moment within this time after its first reads. */
+const WINDOW_MS = 60;
+
+let child: Bundle;
+beforeAll(async () => {
+  child = await bundle(new URL("children/fill-cache.ts", import.meta.url));
+}, 60_000);
+afterAll(() => child.remove());
+
+it(
+  `a cache on disk whose process is killed serves nothing torn and keeps to its bound, in ${TRIALS} trials`,
+  async () => {
+    const [values, medium] = [await freshDisk(), await freshDisk({ durability: "none" })];
+    for (let key = 0; key < KEYS; key++) await values.side.put(String(key), pattern(BYTE_LENGTH, key));
+    let [hits, interrupted] = [0, 0];
+    for (let trial = 0; trial < TRIALS; trial++) {
+      await killAtRandom([values.root, medium.root, String(KEYS), String(MAX_BYTES), String(trial)]);
+      const entries = [];
+      for await (const entry of medium.store.list({ prefix: "entries/" })) entries.push(entry);
+      expect(entries.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThanOrEqual(MAX_BYTES);
+      interrupted += (await medium.store.removeLeftovers()).length;
+
+      const cache = new CacheStore(values.store, { medium: medium.store, maxBytes: MAX_BYTES });
+      for (const key of Array.from({ length: KEYS }, (_, i) => String(i))) {
+        expect(Buffer.compare(await cache.read(key), pattern(BYTE_LENGTH, Number(key)))).toBe(0);
+      }
+      expect(cache.counts.mediumFailures).toBe(0);
+      expect(cache.byteLength).toBeLessThanOrEqual(MAX_BYTES);
+      hits += cache.counts.hits;
+    }
+    // Otherwise nothing was found again, or nobody was killed in the middle of an entry, and nothing was tried.
+    expect(hits).toBeGreaterThan(0);
+    expect(interrupted).toBeGreaterThan(0);
+    for (const one of [values, medium]) await one.dispose?.();
+  },
+  60_000 + TRIALS * 2_000,
+);
+
+/** Starts the child and kills it within the window after it has read something. */
+async function killAtRandom(args: readonly string[]): Promise<void> {
+  const running = spawn(process.execPath, [child.path, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let timer: NodeJS.Timeout | undefined;
+  running.stdout.once("data", () => {
+    timer = setTimeout(() => running.kill("SIGKILL"), randomInt(WINDOW_MS));
+  });
+  const signal = await new Promise((resolve) => running.on("close", (_code, by) => resolve(by)));
+  clearTimeout(timer);
+  expect(signal).toBe("SIGKILL");
+}
