@@ -22,7 +22,14 @@ export {
   resetMemoryBackend,
   storageRegistry,
 } from "../registry/default-set.ts";
-export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "../registry/discover.ts";
+export {
+  type DiscoveredBackends,
+  type DiscoveredPackage,
+  type Discovery,
+  discoverBackends,
+  loadDiscovered,
+  registerDiscovered,
+} from "../registry/discover.ts";
 export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
 export { type RegisterOptions, Registry } from "../registry/registry.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "../registry/uri.ts";

@@ -62,10 +62,15 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     program.command(name).description(description).option("--verbose", "show stacks and causes of errors");
   const json = new Option("--json", "print one JSON document on stdout");
   const session = new Option("--session <file>", "session file whose backends can be named as NAME:path");
+  const discover = new Option(
+    "--discover <folder>",
+    "also use backends of the packages in its node_modules; runs their code",
+  );
 
   add("acquire", "run the plan of a session file and store what its devices record")
     .argument("<session>", "YAML or JSON session file")
     .option("-n, --num <count>", "readings, instead of the number in the file", wholeNumber)
+    .addOption(discover)
     .addOption(json)
     .action((file, options) =>
       run(options, async (context) => (await import("./commands/acquire.ts")).acquire(file, options, context)),
@@ -73,6 +78,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
   add("info", "describe a Zarr store, an image, an array or a folder of images")
     .argument("<address>", "path, URL or NAME:path")
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/info.ts")).info(address, options, context)),
@@ -82,6 +88,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .option("-r, --recursive", "list files in all directories below")
     .option("-p, --pattern <glob>", "only files that match: *.tif by name, **/raw/*.tif by path")
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/ls.ts")).ls(address, options, context)),
@@ -89,6 +96,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
   add("cat", "print a stored file: text to the terminal, anything to a pipe")
     .argument("<address>", "path, URL or NAME:path")
     .addOption(session)
+    .addOption(discover)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/cat.ts")).cat(address, options, context)),
     );
@@ -114,6 +122,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .addOption(verify)
     .addOption(onError)
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/cp.ts")).cp(from, to, options, context)),
@@ -128,6 +137,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .addOption(verify)
     .addOption(onError)
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/sync.ts")).sync(from, to, options, context)),
@@ -141,6 +151,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
       hours,
     )
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/recover.ts")).recover(address, options, context)),

@@ -14,6 +14,8 @@ import type { Terminal } from "../terminal.ts";
 export interface AcquireOptions {
   /** Readings, instead of the number in the file. */
   readonly num?: number | undefined;
+  /** Folder whose installed packages may bring backends. */
+  readonly discover?: string | undefined;
 }
 
 /** Runs the plan of a session file. Ctrl-C ends the run early and keeps what was recorded. */
@@ -24,8 +26,9 @@ export async function acquire(
 ): Promise<number> {
   // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
   const { openSession, writePreview } = await import("../../session/index.ts");
-  const session = await openSession(file, { signal });
+  const session = await openSession(file, { signal, discover: options.discover });
   try {
+    for (const { message } of session.discovery?.problems ?? []) terminal.say(message);
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
     const { plan } = session.config;
     const chosen = plan && options.num !== undefined ? { ...plan, num: options.num } : plan;

@@ -4,22 +4,21 @@ import { StorageError } from "../../core/errors.ts";
 import { baseName, joinKey } from "../../core/key.ts";
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, plural, quote } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 import { byteLengthOf, copyTreeCommand, type TreeCommandOptions, withStatus } from "../tree-command.ts";
 
 /** Options of `sluice cp`. */
-export interface CpOptions extends TreeCommandOptions {
+export interface CpOptions extends TreeCommandOptions, LocationOptions {
   readonly recursive?: boolean | undefined;
   readonly ifExists?: IfExists | undefined;
   readonly convert?: boolean | undefined;
   /** `false`: the target is the copy itself, also where a directory of its name exists. */
   readonly targetDirectory: boolean;
-  readonly session?: string | undefined;
 }
 
 /** Copies a value, or with `recursive` a tree, between any two backends. */
 export async function cp(from: string, to: string, options: CpOptions, context: CommandContext): Promise<number> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, context.terminal);
   const { files } = locations;
   const { signal } = context;
   const source = locations.find(from);

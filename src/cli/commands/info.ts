@@ -7,13 +7,8 @@ import type { FileManager } from "../../io/file-manager.ts";
 import type { TransferEnd } from "../../io/transfer.ts";
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, formatTable, plural } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 import type { ZarrInfo } from "../zarr-info.ts";
-
-/** Options of `sluice info`. */
-export interface InfoOptions {
-  readonly session?: string | undefined;
-}
 
 /** An array, or another value, that was loaded whole. */
 interface ValueInfo {
@@ -39,10 +34,10 @@ interface FolderInfo {
 /** Describes what is at an address. */
 export async function info(
   address: string,
-  options: InfoOptions,
+  options: LocationOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, terminal);
   const { files } = locations;
   const end = locations.find(address);
   const found =

@@ -1,15 +1,14 @@
 /** `sluice sync` */
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, plural } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 import { byteLengthOf, copyTreeCommand, type TreeCommandOptions, withStatus } from "../tree-command.ts";
 
 /** Options of `sluice sync`. */
-export interface SyncCommandOptions extends TreeCommandOptions {
+export interface SyncCommandOptions extends TreeCommandOptions, LocationOptions {
   readonly delete?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
   readonly compare?: "content" | "size" | undefined;
-  readonly session?: string | undefined;
 }
 
 /** Makes a target hold what a source holds. */
@@ -19,7 +18,7 @@ export async function sync(
   options: SyncCommandOptions,
   context: CommandContext,
 ): Promise<number> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, context.terminal);
   const { dryRun, compare } = options;
   return await copyTreeCommand(
     {
