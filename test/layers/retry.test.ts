@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
+import { ChecksumStore } from "../../src/layers/checksum.ts";
 import type { Fault } from "../../src/layers/fault-script.ts";
 import { Retrier, RetryBudget } from "../../src/layers/retrier.ts";
 import { RetryStore } from "../../src/layers/retry.ts";
@@ -89,6 +90,14 @@ describe("retry", () => {
     const { store, below } = flaky([{ on: "write", code: "RATE_LIMITED", times: 1 }]);
     await below.write("a", bytes(9));
     await expect(store.write("a", bytes(1), { ifAbsent: true })).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+  });
+
+  it("does not take its own value for somebody else's when the sum of it is refused", async () => {
+    const sums = new ChaosStore(new MemoryStore(), { faults: [{ on: "write", code: "RATE_LIMITED", times: 1 }] });
+    const below = new MemoryStore();
+    const store = new RetryStore(new ChecksumStore(below, { sums }), { clock: new FakeClock({ automatic: true }) });
+    await expect(store.write("a", bytes(1), { ifAbsent: true })).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(await below.read("a")).toEqual(bytes(1));
   });
 
   it("is as careful with compare-and-set, copies and renames", async () => {
