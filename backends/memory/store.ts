@@ -24,6 +24,7 @@ import { checkAborted, checkInteger, checkOpen } from "../../src/core/checks.ts"
 import { type ErrorContext, StorageError, toStorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey } from "../../src/core/key.ts";
 import { walkTree } from "../../src/core/listing.ts";
+import { directoryInTheWay, directoryStat, missingKey, otherVersion } from "../../src/core/store-answers.ts";
 import { ByteTree, type StoredValue } from "./byte-tree.ts";
 import { MemoryByteWriter } from "./byte-writer.ts";
 
@@ -94,7 +95,7 @@ export class MemoryStore implements ByteStore {
     return this.#perform("stat", key, options, (normal, context) => {
       const node = this.#tree.get(normal);
       if (node === "directory") return directoryStat(normal);
-      if (node === undefined) throw missing(normal, context);
+      if (node === undefined) throw missingKey(normal, context);
       return valueStat(normal, node);
     });
   }
@@ -174,7 +175,7 @@ export class MemoryStore implements ByteStore {
   async delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, (normal, context) => {
       const isWrong = normal === "" || !this.capabilities.flatKeys;
-      if (isWrong && this.#tree.get(normal) === "directory") throw isDirectory(normal, context);
+      if (isWrong && this.#tree.get(normal) === "directory") throw directoryInTheWay(normal, context);
       this.#tree.delete(normal);
     });
   }
@@ -243,9 +244,9 @@ export class MemoryStore implements ByteStore {
 
   #value(key: string, ifMatch: string | undefined, context: ErrorContext): StoredValue {
     const node = this.#tree.get(key);
-    if (node === "directory") throw isDirectory(key, context);
-    if (node === undefined) throw missing(key, context);
-    if (ifMatch !== undefined && node.etag !== ifMatch) throw changed(key, context);
+    if (node === "directory") throw directoryInTheWay(key, context);
+    if (node === undefined) throw missingKey(key, context);
+    if (ifMatch !== undefined && node.etag !== ifMatch) throw otherVersion(key, context);
     return node;
   }
 
@@ -257,7 +258,7 @@ export class MemoryStore implements ByteStore {
     }
     const at = this.#tree.get(key);
     const { flatKeys } = this.capabilities;
-    if (key === "" || (at === "directory" && !flatKeys)) throw isDirectory(key, context);
+    if (key === "" || (at === "directory" && !flatKeys)) throw directoryInTheWay(key, context);
     const node = at === "directory" ? undefined : at;
     const blocker = flatKeys ? undefined : this.#tree.valueAbove(key);
     if (blocker !== undefined) {
@@ -266,7 +267,7 @@ export class MemoryStore implements ByteStore {
     if (options.ifAbsent && node !== undefined) {
       throw new StorageError("ALREADY_EXISTS", `"${key}" exists in "${this.name}"`, context);
     }
-    if (options.ifMatch !== undefined && node?.etag !== options.ifMatch) throw changed(key, context);
+    if (options.ifMatch !== undefined && node?.etag !== options.ifMatch) throw otherVersion(key, context);
     const wanted = this.#tree.byteLength - (node?.bytes.length ?? 0) + byteLength;
     if (wanted <= this.#quotaBytes) return;
     throw new StorageError(
@@ -300,26 +301,6 @@ function transferConditions(options: TransferOptions): WriteOptions {
   return { ifAbsent: options.ifExists !== "replace" };
 }
 
-function directoryStat(key: string): ObjectStat {
-  return { key, kind: "directory", byteLength: 0, modifiedMs: undefined, etag: undefined };
-}
-
 function valueStat(key: string, value: StoredValue): ObjectStat {
   return { key, kind: "file", byteLength: value.bytes.length, modifiedMs: value.modifiedMs, etag: value.etag };
-}
-
-function missing(key: string, context: ErrorContext): StorageError {
-  return new StorageError("NOT_FOUND", `No "${key}" in "${context.backend}"`, context);
-}
-
-function isDirectory(key: string, context: ErrorContext): StorageError {
-  return new StorageError("IS_A_DIRECTORY", `"${key}" in "${context.backend}" is a directory`, context);
-}
-
-function changed(key: string, context: ErrorContext): StorageError {
-  return new StorageError(
-    "PRECONDITION_FAILED",
-    `"${key}" in "${context.backend}" is not the version asked for`,
-    context,
-  );
 }
