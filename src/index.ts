@@ -172,6 +172,7 @@ export {
 export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
 export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
 export { ReadableStore, readOnlyCapabilities } from "./core/readable-store.ts";
+export type { KeptBytes, OpenByteWriterOptions, ResumeOptions } from "./core/resumable-write.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
 export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";
 export type { CollectOptions, DirectoryTree } from "./io/collect-tree.ts";

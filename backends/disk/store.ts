@@ -23,6 +23,7 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { isInside } from "../../src/core/key.ts";
+import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { crcOf } from "./byte-writer.ts";
 import { describeKey, listDisk } from "./directory.ts";
 import {
@@ -149,7 +150,7 @@ export class DiskStore implements DirectoryStore {
     });
   }
 
-  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     return this.#perform("openWriter", key, options, (normal, context) => {
       return this.#writes.openWriter(normal, options, context);
     });

@@ -51,8 +51,8 @@ export function etagOf(stat: BigIntStats): string {
 /** One temporary file beside its target. Ends by {@link TempFile.publish} or {@link TempFile.discard}. */
 export class TempFile {
   readonly target: WriteTarget;
-  readonly path: string;
   readonly handle: FileHandle;
+  #path: string;
   readonly #settings: WriteSettings;
   readonly #made: readonly string[];
   #isDone = false;
@@ -61,27 +61,31 @@ export class TempFile {
     settings: WriteSettings,
     target: WriteTarget,
     made: readonly string[],
-    path: string,
-    handle: FileHandle,
+    { path, handle }: OpenTemp,
   ) {
     this.#settings = settings;
     this.target = target;
     this.#made = made;
-    this.path = path;
+    this.#path = path;
     this.handle = handle;
   }
 
+  /** Where it is now. */
+  get path(): string {
+    return this.#path;
+  }
+
   /**
-   * Opens an empty temporary file for a key, and makes the directories above that are missing.
+   * Opens a temporary file for a key, and makes the directories above that are missing.
    *
-   * @param source - Real path of a file to begin with a copy of, shared by the file system where it can.
+   * @param begin - What the file begins as. Rejects with `ENOENT` if the directory is gone.
    */
   static async open(
     settings: WriteSettings,
     key: string,
     options: WriteOptions,
     context: ErrorContext,
-    source?: string,
+    begin: (target: WriteTarget) => Promise<OpenTemp> = beginEmpty,
   ): Promise<TempFile> {
     checkConditions(options, context);
     const made: string[] = [];
@@ -91,12 +95,8 @@ export class TempFile {
         checkAborted(options.signal, context);
         if (target !== undefined) {
           checkTarget(target, options, context);
-          const path = join(target.directory, tempName());
-          const handle = await unlessErrno(
-            openTemp(path, target, source),
-            ...(attempt < DIRECTORY_TRIES ? ["ENOENT"] : []),
-          );
-          if (handle !== undefined) return new TempFile(settings, target, made, path, handle);
+          const opened = await unlessErrno(begin(target), ...(attempt < DIRECTORY_TRIES ? ["ENOENT"] : []));
+          if (opened !== undefined) return new TempFile(settings, target, made, opened);
         } else if (attempt > DIRECTORY_TRIES) {
           throw new StorageError("CONFLICT", `The directory of "${key}" is removed as often as it is made`, context);
         }
@@ -159,6 +159,20 @@ export class TempFile {
     await handle.close();
     if (durability === "full") await syncDirectory(target.directory);
     return published;
+  }
+
+  /** Gives the file another temporary name. */
+  async renameTo(name: string): Promise<void> {
+    const path = join(this.target.directory, name);
+    await rename(this.#path, path);
+    this.#path = path;
+  }
+
+  /** Closes the file and leaves it where it is. Harmless after the other ends and when repeated. */
+  async leave(): Promise<void> {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    await this.handle.close();
   }
 
   /** Removes the file and the directories that were made for it. Harmless after `publish` and when repeated. */
@@ -237,13 +251,26 @@ function checkTarget(target: WriteTarget, options: WriteOptions, context: ErrorC
   if (target.stat === undefined || etagOf(target.stat) !== options.ifMatch) throw preconditionFailed(context);
 }
 
-async function openTemp(path: string, target: WriteTarget, source: string | undefined): Promise<FileHandle> {
+/** A temporary file that was just opened. */
+export interface OpenTemp {
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+/** Begins with an empty file. */
+export async function beginEmpty(target: WriteTarget, name = tempName()): Promise<OpenTemp> {
   // Never more open than what it replaces, not even for a moment.
   const mode = target.stat === undefined ? NEW_FILE_MODE : Number(target.stat.mode) & 0o777;
-  if (source === undefined) return open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+  const path = join(target.directory, name);
+  return { path, handle: await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode) };
+}
+
+/** Begins with a copy of a file, shared by the file system where it can. */
+export async function beginWithCopy(target: WriteTarget, source: string): Promise<OpenTemp> {
+  const path = join(target.directory, tempName());
   try {
     await copyFile(source, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    return await open(path, constants.O_RDONLY);
+    return { path, handle: await open(path, constants.O_RDONLY) };
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") await unlessErrno(unlink(path), "ENOENT");
     throw error;

@@ -11,6 +11,9 @@ import { bytesOf, keyIn } from "./store-of.ts";
 import type { Ends } from "./transfer.ts";
 import type { CopyTreeOptions, TreeItem } from "./tree-transfer.ts";
 
+/** Shorter values are copied again sooner than somebody has looked how far they were. */
+const RESUME_FROM = 64 << 20;
+
 /** What a copy of a tree left. */
 export interface Copied {
   readonly items: TreeItem[];
@@ -114,7 +117,7 @@ async function copyOne(
   options: CopyTreeOptions,
   onBytes: (byteLength: number) => void,
 ): Promise<TreeItem["status"]> {
-  const { ifExists = "error", compare = "content", verify = "written", signal } = options;
+  const { ifExists = "error", compare = "content", verify = "written", resumeFrom = RESUME_FROM, signal } = options;
   const there = await target.stat(to, { signal });
   const isThere = there.exists && there.kind !== "directory";
   if (isThere && (await copier.isEqual(from, to, compare, { signal }))) return "equal";
@@ -127,7 +130,7 @@ async function copyOne(
     );
   }
   if (!options.dryRun) {
-    await copier.copy({ from, to, stat, replaces: isThere, readsBack: verify === "read", onBytes, signal });
+    await copier.copy({ from, to, stat, replaces: isThere, readsBack: verify === "read", onBytes, signal, resumeFrom });
   }
   return isThere ? "replaced" : "copied";
 }

@@ -39,11 +39,16 @@ export interface CopyTreeOptions extends BatchOptions {
   readonly verify?: "written" | "read" | undefined;
   /** `"values"` loads and saves even where bytes could be copied, to change the format. Default `"auto"`. */
   readonly as?: "auto" | "values" | undefined;
+  /**
+   * Values from this length on are not begun again after an interruption, where the target can go on with them (disk,
+   * S3) and their version has not changed. Default 64 MiB.
+   */
+  readonly resumeFrom?: number | undefined;
   /** Only tells what would happen. */
   readonly dryRun?: boolean | undefined;
   /** Called after each file, and within large ones. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
-  /** Called once with each file that was dealt with, in the order in which they end. */
+  /** Called once with each file that was copied, found, kept or failed, in the order in which that happens. */
   readonly onItem?: ((item: TreeItem) => void) | undefined;
 }
 

@@ -14,7 +14,7 @@ import type {
 } from "../core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
-import type { OpenWriterOptions } from "../core/resumable-write.ts";
+import type { OpenByteWriterOptions } from "../core/resumable-write.ts";
 import { WrappedStore } from "./wrapped-store.ts";
 
 /** Versions that a read follows when the value changes under it again and again. */
@@ -116,7 +116,7 @@ export class ChecksumStore extends WrappedStore {
     return result;
   }
 
-  override async openWriter(key: string, options: OpenWriterOptions = {}): Promise<ByteWriter> {
+  override async openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     // The sum is made of bytes that pass by, and those that an earlier writer left would not.
     const writer = await super.openWriter(key, { ...options, resume: undefined });
     return new SummingWriter(writer, async (result, sum) => {
