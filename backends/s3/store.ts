@@ -22,6 +22,7 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError, runAll, StorageError, toStorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey } from "../../src/core/key.ts";
+import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { Bucket, importSdk, placeOf, type SdkLoader } from "./bucket.ts";
 import { type Conditions, capabilitiesFor, noConditions, probeConditions } from "./condition-probe.ts";
 import type { PendingUpload, PresignOptions, S3Extras, S3Options, UploadOptions } from "./index.ts";
@@ -33,6 +34,7 @@ import { putObject } from "./object-writing.ts";
 import { abortUpload, listUploads, storedParts } from "./pending-uploads.ts";
 import { presign } from "./presign.ts";
 import { readRangesOf } from "./range-reading.ts";
+import { findUpload, type ResumedUpload, wholeParts } from "./resume-upload.ts";
 import { checkPlace } from "./tree-check.ts";
 import { crcOf, type UploadHost, UploadWriter } from "./upload-writer.ts";
 
@@ -153,7 +155,7 @@ export class S3Store implements ByteStore, S3Extras {
     });
   }
 
-  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     return this.#perform("openWriter", key, options, async (normal, context) => {
       this.#checkConditions(options, context);
       await this.#checkPlace(normal, options, context);
@@ -161,7 +163,8 @@ export class S3Store implements ByteStore, S3Extras {
       if (options.ifAbsent && (await statObject(this.#bucket, normal, context, options)) !== undefined) {
         throw new StorageError("ALREADY_EXISTS", `"${normal}" in "${this.name}" exists`, context);
       }
-      return this.#writer(normal, options, context);
+      const found = await findUpload(this.#bucket, normal, options, () => this.#ownUploads(), context);
+      return this.#writer(normal, options, context, found, found?.parts[0]?.byteLength);
     });
   }
 
@@ -218,7 +221,7 @@ export class S3Store implements ByteStore, S3Extras {
   async *findUploads(options: UploadOptions = {}): AsyncGenerator<PendingUpload> {
     const context = { backend: this.name, operation: "findUploads", identifier: options.prefix ?? "" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
-    const own = new Set(await Promise.all([...this.#writers].map((writer) => writer.uploadId)));
+    const own = await this.#ownUploads();
     for await (const upload of listUploads(this.#bucket, options, context)) {
       if (!own.has(upload.uploadId)) yield upload;
     }
@@ -241,12 +244,8 @@ export class S3Store implements ByteStore, S3Extras {
         const message = "A resumed writer has not seen the first parts, and knows no checksum of the whole";
         throw new StorageError("UNSUPPORTED", message, context);
       }
-      const parts = await storedParts(this.#bucket, normal, uploadId, context);
-      const partBytes = parts[0]?.byteLength ?? this.#partBytes;
-      // A shorter part was the last one of a close that did not come through: it is sent again, as part of what follows.
-      const whole = parts.findIndex((part) => part.byteLength !== partBytes);
-      const kept = whole < 0 ? parts : parts.slice(0, whole);
-      return this.#writer(normal, options, context, { uploadId, parts: kept }, partBytes);
+      const parts = wholeParts(await storedParts(this.#bucket, normal, uploadId, context));
+      return this.#writer(normal, options, context, { uploadId, parts }, parts[0]?.byteLength);
     });
   }
 
@@ -269,8 +268,9 @@ export class S3Store implements ByteStore, S3Extras {
     return this.close();
   }
 
-  get #partBytes(): number {
-    return this.#options.partBytes ?? 8 * MIB;
+  /** Uploads under way. */
+  async #ownUploads(): Promise<Set<string | undefined>> {
+    return new Set(await Promise.all([...this.#writers].map((writer) => writer.uploadId?.catch(() => undefined))));
   }
 
   async #perform<T>(
@@ -341,8 +341,8 @@ export class S3Store implements ByteStore, S3Extras {
     key: string,
     options: WriteOptions,
     context: ErrorContext,
-    resumed?: ConstructorParameters<typeof UploadWriter>[1],
-    partBytes = this.#partBytes,
+    resumed?: ResumedUpload,
+    partBytes = this.#options.partBytes ?? 8 * MIB,
   ): UploadWriter {
     const host: UploadHost = {
       bucket: this.#bucket,

@@ -17,11 +17,13 @@ import {
 } from "../../src/core/byte-store.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
+import type { KeptBytes } from "../../src/core/resumable-write.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
 import { PART_BYTES } from "./object-reading.ts";
 import { checkEtagOf, conditionError, sendBody } from "./object-writing.ts";
 import { etagOfParts } from "./part-digest.ts";
 import { abortUpload, type StoredPart } from "./pending-uploads.ts";
+import type { ResumedUpload } from "./resume-upload.ts";
 import { translateS3 } from "./s3-errors.ts";
 import { UploadBody } from "./upload-body.ts";
 
@@ -44,12 +46,6 @@ export interface UploadHost {
   readonly released: () => void;
 }
 
-/** An upload that is gone on with. */
-export interface ResumedUpload {
-  readonly uploadId: string;
-  readonly parts: readonly StoredPart[];
-}
-
 /**
  * A writer that fills parts and sends several at once. It holds one part more than may be under way, so a caller that
  * is faster than the service waits in `write`. A value that fits into one part is sent in one request.
@@ -57,6 +53,7 @@ export interface ResumedUpload {
  * The service shows nothing of an upload before it is finished. A failure, an abort, and closing the store give it up.
  */
 export class UploadWriter implements ByteWriter {
+  readonly kept: KeptBytes | undefined;
   readonly #host: UploadHost;
   readonly #cut = new AbortController();
   readonly #sending = new Set<Promise<void>>();
@@ -74,7 +71,8 @@ export class UploadWriter implements ByteWriter {
 
   constructor(host: UploadHost, resumed?: ResumedUpload) {
     this.#host = host;
-    this.#crc = host.options.checksum === undefined ? undefined : 0;
+    this.kept = resumed?.kept;
+    this.#crc = host.options.checksum === undefined ? undefined : (this.kept?.crc32c ?? 0);
     if (resumed === undefined) return;
     this.#uploadId = Promise.resolve(resumed.uploadId);
     this.#parts.push(...resumed.parts);
@@ -130,6 +128,25 @@ export class UploadWriter implements ByteWriter {
     } finally {
       this.#spare.length = 0;
       this.#part = undefined;
+      this.#host.released();
+    }
+  }
+
+  /** Ends the writer and leaves the parts that the service has. What was not yet a whole part is lost. */
+  async suspend(): Promise<void> {
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#tail;
+    await Promise.allSettled(this.#sending);
+    const uploadId = await this.#uploadId?.catch(() => undefined);
+    this.#spare.length = 0;
+    this.#part = undefined;
+    try {
+      // Without a part there is nothing to go on with.
+      const isEmpty = uploadId !== undefined && this.#parts[0] === undefined;
+      if (isEmpty) await abortUpload(this.#host.bucket, this.#host.key, uploadId, this.#host.context);
+    } finally {
       this.#host.released();
     }
   }
