@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { BackendSet, createRegistry } from "../../registry/index.ts";
+import { layerTable } from "../../src/layers/layer-table.ts";
 import { LimitStore } from "../../src/layers/limit.ts";
 import { orderRules } from "../../src/layers/order.ts";
 import { PermitPool } from "../../src/layers/permit-pool.ts";
@@ -58,6 +59,18 @@ describe("a stack", () => {
     const page = readFileSync(new URL("../../docs/layers.md", import.meta.url), "utf8").replaceAll(/ +/g, " ");
     for (const { outer, inner, reason } of orderRules) {
       expect(page).toContain(`| \`${outer}\` | \`${inner}\` | ${reason} |`);
+    }
+  });
+
+  it("has every option of every layer on that page, and no other", async () => {
+    const page = readFileSync(new URL("../../docs/layers.md", import.meta.url), "utf8");
+    for (const [kind, { options }] of Object.entries(layerTable)) {
+      const { issues } = await options["~standard"].validate({ "no such option": 1 });
+      const known = issues?.[0]?.message.replace("unknown option; known: ", "").split(", ").filter(Boolean);
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${kind}\``));
+      // Values of an option stand in brackets.
+      const cell = row?.split("|")[2]?.replaceAll(/\([^)]*\)/g, "") ?? "";
+      expect([...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort(), kind).toEqual(known?.sort());
     }
   });
 });
