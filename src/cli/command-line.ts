@@ -156,11 +156,15 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/recover.ts")).recover(address, options, context)),
     );
-  add("doctor", "say what is installed, what is missing and how to get it, and how fast a folder is")
-    .argument("[folder]", "folder that data will be written to", ".")
+  add("doctor", "say what is installed and how fast a folder is; or whether a session keeps up with its cameras")
+    .argument("[target]", "folder that data will be written to, or session file", ".")
+    .option("--seconds <number>", "for a session: how long each measurement takes, about (default: 3)", positive)
+    .option("--max-mib <count>", "for a session: MiB that each measurement writes at most (default: 1024)", wholeNumber)
+    .option("--backend <name...>", "for a session: measure these backends instead, as if frames went there")
+    .addOption(discover)
     .addOption(json)
-    .action((folder, options) =>
-      run(options, async (context) => (await import("./commands/doctor.ts")).doctor(folder, context)),
+    .action((target, options) =>
+      run(options, async (context) => (await import("./commands/doctor.ts")).doctor(target, options, context)),
     );
   return program;
 }
@@ -169,6 +173,12 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw new InvalidArgumentError("It must be a whole number of at least 1.");
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("It must be a number above 0.");
 }
 
 function hours(text: string): number {
