@@ -66,6 +66,8 @@ export interface DiskStoreOptions {
   readonly root?: string | undefined;
   /** How far a write is safe when it is done. Default `"full"`. */
   readonly durability?: Durability | undefined;
+  /** Whether writers that ask for it write past the cache of the system. Default `"auto"`: unless durability is `"none"`. */
+  readonly direct?: "never" | "auto" | undefined;
   /** Name in messages. Default `"disk"`. */
   readonly name?: string | undefined;
   /** Which names are written. Default `"system"`. */
@@ -97,7 +99,9 @@ export class DiskStore implements DirectoryStore {
     this.durability = options.durability ?? "full";
     this.#place = new Place(options.root, { names: options.names, rules: options.rules });
     const waiting = { ...DEFAULT_WAITING, ...options.waiting };
-    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, waiting });
+    // What need not reach the device is in the cache sooner; what must is faster without it.
+    const goesDirect = (options.direct ?? "auto") === "auto" && this.durability !== "none";
+    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, goesDirect, waiting });
   }
 
   /** Absolute path of the root. */

@@ -6,6 +6,7 @@ import type { ByteSource, OperationOptions, WriteOptions } from "../../src/core/
 import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, runAll, StorageError } from "../../src/core/errors.ts";
 import { parentKey } from "../../src/core/key.ts";
+import { DirectFile } from "./direct-file.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Place, removeMade, syncDirectory, type WriteTarget } from "./place.ts";
@@ -24,6 +25,8 @@ export type Durability = "full" | "data" | "none";
 export interface WriteSettings {
   readonly place: Place;
   readonly durability: Durability;
+  /** Whether writers that ask for it write past the cache of the system. */
+  readonly goesDirect: boolean;
   /** How conditional writes wait for those of other processes. */
   readonly waiting: LockWaiting;
 }
@@ -55,6 +58,7 @@ export class TempFile {
   #path: string;
   readonly #settings: WriteSettings;
   readonly #made: readonly string[];
+  #direct: DirectFile | undefined;
   #isDone = false;
 
   private constructor(
@@ -108,12 +112,23 @@ export class TempFile {
     }
   }
 
+  /** Writes what follows past the cache of the system, as far as the file system can. */
+  async goDirect(): Promise<void> {
+    this.#direct = await DirectFile.open(this.path, (...call) => this.#writeCached(...call));
+  }
+
   /**
    * Writes parts one after another from a byte offset, without joining them.
    *
    * @param signal - Checked between system calls.
    */
-  async write(
+  write(bytes: ByteSource, position: number, signal: AbortSignal | undefined, context: ErrorContext): Promise<void> {
+    const way = this.#direct;
+    if (way !== undefined) return way.write(bytes, position, signal, context);
+    return this.#writeCached(bytes, position, signal, context);
+  }
+
+  async #writeCached(
     bytes: ByteSource,
     position: number,
     signal: AbortSignal | undefined,
@@ -123,7 +138,7 @@ export class TempFile {
       const { bytesWritten } = await this.handle.write(bytes, 0, bytes.byteLength, position);
       if (bytesWritten === bytes.byteLength) return;
       // The device took a part: the next call says why, or takes the rest.
-      return this.write([bytes.subarray(bytesWritten)], position + bytesWritten, signal, context);
+      return this.#writeCached([bytes.subarray(bytesWritten)], position + bytesWritten, signal, context);
     }
     const rest = (bytes instanceof Uint8Array ? [bytes] : bytes).filter((part) => part.byteLength > 0);
     let at = position;
@@ -156,7 +171,7 @@ export class TempFile {
     checkAborted(options.signal, context);
     const published = await withPathLock(target.path, () => this.#replace(stat, options, context));
     this.#isDone = true;
-    await handle.close();
+    await this.#close();
     if (durability === "full") await syncDirectory(target.directory);
     return published;
   }
@@ -172,7 +187,7 @@ export class TempFile {
   async leave(): Promise<void> {
     if (this.#isDone) return;
     this.#isDone = true;
-    await this.handle.close();
+    await this.#close();
   }
 
   /** Removes the file and the directories that were made for it. Harmless after `publish` and when repeated. */
@@ -180,9 +195,13 @@ export class TempFile {
     if (this.#isDone) return;
     this.#isDone = true;
     await runAll(
-      [() => this.handle.close(), () => unlessErrno(unlink(this.path), "ENOENT"), () => removeMade(this.#made)],
+      [() => this.#close(), () => unlessErrno(unlink(this.path), "ENOENT"), () => removeMade(this.#made)],
       "A temporary file could not be removed",
     );
+  }
+
+  #close(): Promise<void> {
+    return runAll([() => this.#direct?.close(), () => this.handle.close()], "A temporary file could not be closed");
   }
 
   /** The step that readers see. Nothing else changes this path in this process meanwhile. */

@@ -54,6 +54,7 @@ export class ValueWrites {
   async openWriter(key: string, options: OpenByteWriterOptions, context: ErrorContext): Promise<ByteWriter> {
     const partial = options.resume === undefined ? undefined : new PartialFile(options.resume.origin);
     const file = await this.#open(key, options, context, partial && ((target) => partial.begin(target)));
+    if (options.direct === "auto" && this.#settings.goesDirect) await this.#goDirect(file);
     const host = {
       publish: (from: TempFile, conditions: WriteOptions) => this.#publish(from, conditions, context),
       released: () => this.#writers.delete(writer),
@@ -72,6 +73,15 @@ export class ValueWrites {
     this.#isOpen = false;
     const aborts = [...this.#writers].map((writer) => () => writer.abort());
     await runAll(aborts, "Not everything that was being written could be discarded");
+  }
+
+  async #goDirect(file: TempFile): Promise<void> {
+    try {
+      await file.goDirect();
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
   }
 
   async #open(

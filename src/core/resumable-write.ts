@@ -19,6 +19,11 @@ export interface ResumeOptions {
 
 /** Options of `openWriter`. */
 export interface OpenByteWriterOptions extends WriteOptions {
+  /**
+   * A hint that stores may ignore. `"auto"`: the bytes are many and nobody reads them soon, so a store may write past
+   * the cache of the operating system where that is faster. Default `"never"`.
+   */
+  readonly direct?: "never" | "auto" | undefined;
   /** Goes on where an earlier writer of the same origin stopped; see `kept` and `suspend` of the writer. */
   readonly resume?: ResumeOptions | undefined;
 }

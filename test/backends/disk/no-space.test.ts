@@ -9,19 +9,11 @@ import { checkEqual } from "../../../src/testing/assertions.ts";
 import { pattern } from "../../../src/testing/byte-store-checks.ts";
 import { bundle } from "../../support/bundle.ts";
 import { folderDoor, freshDisk } from "../../support/byte-stores.ts";
+import { whyNoMount } from "../../support/mounts.ts";
 
 const MIB = 1 << 20;
 
-/** Why no small file system can be mounted here; `undefined` if one can. */
-function whyNoMount(): string | undefined {
-  if (process.getuid?.() !== 0) return "mounting needs root";
-  const probe = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"], { encoding: "utf8" });
-  if (probe.status !== 0) return probe.error?.message ?? probe.stderr.trim();
-  execFileSync("umount", ["/mnt"]);
-  return undefined;
-}
-
-const noMount = process.platform === "linux" ? whyNoMount() : "only tried on Linux";
+const noMount = whyNoMount();
 
 /** Ends by an error. */
 async function writeUntilFull(writer: ByteWriter): Promise<never> {
@@ -47,9 +39,11 @@ describe("a full disk", () => {
         await expect(writer.close()).rejects.toMatchObject(noSpace);
         // Piece by piece, until no more fits, over a value and where none is.
         for (const key of ["value", "new/deep/value"]) {
-          const long = await store.openWriter(key);
-          await expect(writeUntilFull(long)).rejects.toMatchObject(noSpace);
-          await expect(long.close()).rejects.toMatchObject(noSpace);
+          for (const direct of ["never", "auto"] as const) {
+            const long = await store.openWriter(key, { direct });
+            await expect(writeUntilFull(long)).rejects.toMatchObject(noSpace);
+            await expect(long.close()).rejects.toMatchObject(noSpace);
+          }
         }
         await store.write("second", pattern(2 * MIB));
         await store.copy("second", "third");
