@@ -40,7 +40,10 @@ export interface StoreCapabilities {
   readonly flatKeys?: boolean | undefined;
   /** Symbolic links. */
   readonly symlinks: boolean;
-  /** `rename` is one atomic step. `emulated`: copy, then delete. */
+  /**
+   * `rename` is one atomic step, and neither it nor `copy` can be raced to a target that must not be there. `emulated`:
+   * copy, then delete; of two at once to one new key both may believe that they won.
+   */
   readonly rename: Support;
   /** Values outlive the process. */
   readonly persistent: boolean;

@@ -139,3 +139,24 @@ export const ifMatchChecks: readonly ByteStoreCheck[] = [
     },
   },
 ];
+
+/** Where a rename is one step of the medium, so is a copy that must not replace anything. */
+export const transferRaceChecks: readonly ByteStoreCheck[] = (["copy", "rename"] as const).map((operation) => ({
+  name: `of ${RACERS} ${operation === "copy" ? "copies" : "renames"} to one new key at once exactly one wins`,
+  run: async (subject) => {
+    for (let i = 0; i < RACERS; i++) await subject.side.put(`from/${i}`, pattern(10_000, i));
+    const transfers = Array.from({ length: RACERS }, (_, i) => async () => {
+      await subject.store[operation](`from/${i}`, "new/place");
+      return i;
+    });
+    const outcomes = await race(transfers);
+    const winners = outcomes.filter((outcome) => outcome.status === "fulfilled");
+    checkEqual(winners.length, 1, "the number of winners");
+    for (const [i, outcome] of outcomes.entries()) {
+      if (outcome.status === "fulfilled") continue;
+      await checkRejects(Promise.reject(outcome.reason), "ALREADY_EXISTS", "a loser");
+      await checkStored(subject, `from/${i}`, pattern(10_000, i), "the source of a loser");
+    }
+    await checkStored(subject, "new/place", pattern(10_000, winners[0]?.value));
+  },
+}));

@@ -2,7 +2,7 @@
 import type { ByteStore } from "../core/byte-store.ts";
 import type { StoreCapabilities } from "../core/capabilities.ts";
 import { abortChecks } from "./byte-store-aborts.ts";
-import { ifAbsentChecks, ifMatchChecks } from "./byte-store-conditions.ts";
+import { ifAbsentChecks, ifMatchChecks, transferRaceChecks } from "./byte-store-conditions.ts";
 import { directoryChecks, linkChecks } from "./byte-store-directories.ts";
 import { listingChecks } from "./byte-store-listing.ts";
 import { impliedDirectoryChecks, rangeChecks, readChecks } from "./byte-store-reading.ts";
@@ -90,6 +90,11 @@ export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteS
     { name: "listings", gate: list ? undefined : "list is false", checks: listingChecks },
     { name: "deletes", gate: needsWrite, checks: deleteChecks },
     { name: "copies and renames", gate: needsWrite, checks: transferChecks },
+    {
+      name: "races of copies and renames",
+      gate: needsWrite ?? (capabilities.rename === "native" ? undefined : `rename is ${capabilities.rename}`),
+      checks: transferRaceChecks,
+    },
     { name: "aborts", gate: needsWrite, checks: abortChecks },
     { name: "directories", gate: directories ? needsWrite : "directories is false", checks: directoryChecks },
     { name: "links", gate: symlinks ? needsWrite : "symlinks is false", checks: linkChecks },

@@ -62,6 +62,19 @@ export const deleteChecks: readonly ByteStoreCheck[] = [
     },
   },
   {
+    name: "a signal that has fired deletes nothing, of many keys, of one and of none",
+    run: async (subject) => {
+      const { store } = subject;
+      for (const key of ["a", "b"]) await subject.side.put(key, pattern(3));
+      const options = { signal: fired() };
+      for (const keys of [["a", "b"], ["a"], []]) {
+        await checkRejects(() => store.deleteMany(keys, options), "ABORTED", `deleteMany of ${keys.length} keys`);
+      }
+      await checkRejects(() => store.delete("a", options), "ABORTED", "delete");
+      await checkKeys(subject, ["a", "b"], "what is left");
+    },
+  },
+  {
     name: "a deleted key can be written again",
     run: async (subject) => {
       await subject.store.write("a/value", pattern(3));

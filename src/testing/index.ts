@@ -27,6 +27,7 @@ export { edgeByteStoreMutants } from "./edge-mutants.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { FakeStorage, type RecordedCall } from "./fake-storage.ts";
 export { declareKit, type KitCheck, type KitGroup, type KitSetup, type Runner } from "./kit.ts";
+export { lossByteStoreMutants } from "./loss-mutants.ts";
 export type { CommandFactory, StoreCommand } from "./model-command.ts";
 export type { ModelReal, ModelState, ModelSubject } from "./model-state.ts";
 export { moreByteStoreMutants } from "./more-mutants.ts";
