@@ -12,6 +12,7 @@ import { normalizeKey } from "../../src/core/key.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
 import { directoriesAmong } from "./object-listing.ts";
 import { isDirectoryError, statObject } from "./object-stat.ts";
+import { sendBody } from "./object-writing.ts";
 import { connectionLost } from "./s3-errors.ts";
 
 /** Keys in one request of a batch delete. */
@@ -24,6 +25,19 @@ export const MAX_REQUEST = 5 * 2 ** 30;
 export interface DeleteOptions extends OperationOptions {
   /** Keys make a tree: one that has no value and keys below it is refused as a directory. */
   readonly isTree: boolean;
+}
+
+/**
+ * Sends a request that changes something. Once it is on its way, the service may carry it out at any time: an abort
+ * waits for the answer, so that no change comes after the caller was told that there would be none.
+ */
+export function sendChange<Result>(
+  bucket: Bucket,
+  command: object,
+  context: ErrorContext,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  return sendBody<Result>(bucket, command, { isHandedOver: true }, context, { signal, isRepeatable: true });
 }
 
 /** Removes several values, in pages, and answers for each. */
@@ -72,7 +86,7 @@ export async function copyObject(
     CopySourceIfMatch: `"${etag}"`,
     ...(options.ifExists === "replace" ? {} : { IfNoneMatch: "*" }),
   });
-  const answer = await bucket.send<CopyObjectCommandOutput>(command, context, options.signal);
+  const answer = await sendChange<CopyObjectCommandOutput>(bucket, command, context, options.signal);
   const copied = bareEtag(answer.CopyObjectResult?.ETag);
   if (copied === undefined) throw connectionLost("the service did not say that the copy was made", context);
   return { byteLength, etag: copied };
@@ -97,7 +111,7 @@ async function deletePage(
     const Objects = keys.filter((key) => !failed.has(key)).map((key) => ({ Key: bucket.root + key }));
     if (Objects.length === 0) return;
     const command = new bucket.sdk.DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects } });
-    const answer = await bucket.send<DeleteObjectsCommandOutput>(command, whole, options.signal);
+    const answer = await sendChange<DeleteObjectsCommandOutput>(bucket, command, whole, options.signal);
     const gone = new Set(answer.Deleted?.map(({ Key }) => Key));
     for (const { Key } of Objects) {
       if (gone.has(Key)) continue;

@@ -26,7 +26,7 @@ import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { Bucket, importSdk, placeOf, type SdkLoader } from "./bucket.ts";
 import { type Conditions, capabilitiesFor, noConditions, probeConditions } from "./condition-probe.ts";
 import type { PendingUpload, PresignOptions, S3Extras, S3Options, UploadOptions } from "./index.ts";
-import { copyObject, deleteObjects, MAX_REQUEST } from "./object-changes.ts";
+import { copyObject, deleteObjects, MAX_REQUEST, sendChange } from "./object-changes.ts";
 import { hasKeysBelow, listObjects } from "./object-listing.ts";
 import { collect, emptyStream, openObject, streamOf } from "./object-reading.ts";
 import { isDirectoryError, statObject } from "./object-stat.ts";
@@ -188,11 +188,8 @@ export class S3Store implements ByteStore, S3Extras {
       if (isDirectory && (await statObject(this.#bucket, normal, context, options)) === undefined) {
         throw isDirectoryError(normal, context);
       }
-      await this.#bucket.send(
-        new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(normal)),
-        context,
-        options.signal,
-      );
+      const command = new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(normal));
+      await sendChange(this.#bucket, command, context, options.signal);
     });
   }
 
