@@ -3,7 +3,10 @@ import { spawnSync } from "node:child_process";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : ["frames", "small-frames", "files", "bytes", "layers", "import"];
+const names =
+  process.argv.length > 2
+    ? process.argv.slice(2)
+    : ["frames", "small-frames", "files", "bytes", "direct", "layers", "import"];
 const [load] = loadavg();
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, load ${load.toFixed(1)} at the start`);
 for (const name of names) {
