@@ -32,8 +32,13 @@ export interface S3Options {
   readonly partBytes?: number | undefined;
   /** Parts of one upload under way at once. A writer holds one more than these in memory. Default 4. */
   readonly partsInFlight?: number | undefined;
-  /** Whole values from this length on are sent in parts, several at once. Default 32 MiB. */
+  /** Whole values from this length on are sent in parts, several at once. Default 16 MiB. */
   readonly multipartFrom?: number | undefined;
+  /**
+   * Ranges of one whole value that are read at once, each as long as a part. 1: a value is one request. Default 4, or 1
+   * with `checksums: "supported"`, since the SDK verifies whole answers only.
+   */
+  readonly readPartsInFlight?: number | undefined;
   /** Requests under way at once. Default 64. */
   readonly maxSockets?: number | undefined;
   /** Attempts that the SDK makes. Default 1: trying again is the business of the retry layer. */
@@ -110,6 +115,7 @@ const optionsOfS3 = optionsSchema<S3Options>({
   partBytes: atLeast(5 << 20),
   partsInFlight: atLeast(1),
   multipartFrom: atLeast(5 << 20),
+  readPartsInFlight: atLeast(1),
   maxSockets: atLeast(1),
   maxAttempts: atLeast(1),
   requestTimeoutMs: atLeast(1),

@@ -1,6 +1,7 @@
 /** The bytes of one upload, as a stream that knows when it can no longer be called back. */
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
 import { type ByteSource, byteSourceLength } from "../../src/core/byte-store.ts";
 
 /** Bytes handed to the connection at a time, so that an abort finds a gap. */
@@ -15,6 +16,7 @@ export class UploadBody {
   readonly #parts: readonly Uint8Array[];
   #isHandedOver: boolean;
   #md5: Buffer | undefined;
+  #crc32: number | undefined;
 
   /** @param bytes - Borrowed until the request has ended. */
   constructor(bytes: ByteSource) {
@@ -28,14 +30,21 @@ export class UploadBody {
     return this.#isHandedOver;
   }
 
-  /** The digest that the service checks the bytes against before it keeps them. */
+  /** What services make etags of. */
   get md5(): Buffer {
-    if (this.#md5 === undefined) {
-      const hash = createHash("md5");
-      for (const part of this.#parts) hash.update(part);
-      this.#md5 = hash.digest();
-    }
+    this.#md5 ??= this.#digest("md5");
     return this.#md5;
+  }
+
+  /** In hexadecimal, as signatures have it. */
+  get sha256(): string {
+    return this.#digest("sha256").toString("hex");
+  }
+
+  /** The CRC-32 of zlib. */
+  get crc32(): number {
+    this.#crc32 ??= crc32Of(this.#parts);
+    return this.#crc32;
   }
 
   /** The bytes, once. */
@@ -51,6 +60,12 @@ export class UploadBody {
     });
   }
 
+  #digest(algorithm: "md5" | "sha256"): Buffer {
+    const hash = createHash(algorithm);
+    for (const part of this.#parts) hash.update(part);
+    return hash.digest();
+  }
+
   *#pieces(): Generator<Uint8Array> {
     let left = this.byteLength;
     for (const part of this.#parts) {
@@ -62,4 +77,9 @@ export class UploadBody {
       }
     }
   }
+}
+
+/** The CRC-32 of parts, one after another. To zlib an empty buffer may mean "begin anew", so those are left out. */
+export function crc32Of(parts: readonly Uint8Array[]): number {
+  return parts.reduce((crc, part) => (part.byteLength === 0 ? crc : crc32(part, crc)), 0);
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
+import { ListPartsCommand } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type S3Options, s3 } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
@@ -142,7 +143,8 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await using other = await open();
     const living = (await store.openWriter("a/living")) as UploadWriter;
     await living.write(new Uint8Array(6 * MIB).fill(7));
-    await living.uploadId;
+    const begun = { Bucket: bucket.name, Key: "a/living", UploadId: await living.uploadId };
+    await expect.poll(async () => (await bucket.client.send(new ListPartsCommand(begun))).Parts?.length).toBe(1);
     const seen: string[] = [];
     for await (const upload of store.findUploads()) seen.push(upload.key);
     expect(seen).toEqual([]);
