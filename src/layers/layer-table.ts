@@ -6,7 +6,7 @@ import { type FieldCheck, field, optionsSchema } from "../core/options-schema.ts
 import { CacheStore } from "./cache.ts";
 import { ChaosStore } from "./chaos.ts";
 import { ChecksumStore } from "./checksum.ts";
-import type { Fault } from "./fault-script.ts";
+import { type Fault, faultMistake } from "./fault-script.ts";
 import { LatencyStore } from "./latency.ts";
 import { LimitStore } from "./limit.ts";
 import { MeterStore } from "./meter.ts";
@@ -53,7 +53,6 @@ const stores: FieldCheck = (value) =>
   typeof value === "object" && value !== null && Object.values(value).every((one) => store(one) === undefined)
     ? undefined
     : "stores by prefix";
-const list: FieldCheck = (value) => (Array.isArray(value) ? undefined : "a list of faults");
 
 /** Options of `retry` in a configuration. */
 interface RetryConfig {
@@ -131,7 +130,7 @@ export const layerTable: Readonly<Record<LayerKind, LayerEntry>> = {
     async (inner, options) => new TimeoutStore(inner, options),
   ),
   chaos: entry<{ faults?: readonly Fault[]; seed?: number }>(
-    { faults: list, seed: field.wholeNumber },
+    { faults: faultMistake, seed: field.wholeNumber },
     async (inner, { faults, seed }) => new ChaosStore(inner, { faults: needed(faults, "chaos", "faults"), seed }),
   ),
   latency: entry<{ delayMs?: number; jitterMs?: number; bytesPerSecond?: number; seed?: number }>(

@@ -7,6 +7,7 @@ const [values, medium, keys, maxBytes, seed] = process.argv.slice(2) as [string,
 const store = new CacheStore(new DiskStore({ root: values }), {
   medium: new DiskStore({ root: medium, durability: "none" }),
   maxBytes: Number(maxBytes),
+  maxValueBytes: Number(maxBytes),
 });
 const random = seededRandom(Number(seed));
 for (;;) {
