@@ -1,12 +1,11 @@
 /** Notices when stored bytes have changed by themselves. */
-import { createHash, type Hash, hash as hashOf } from "node:crypto";
+import { createHash, hash as hashOf } from "node:crypto";
 import { resolveRange } from "../core/byte-range.ts";
 import type {
   ByteRange,
   ByteSource,
   ByteStore,
   ByteWriter,
-  ByteWriterOptions,
   ReadOptions,
   TransferOptions,
   WriteOptions,
@@ -15,6 +14,7 @@ import type {
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import type { OpenByteWriterOptions } from "../core/resumable-write.ts";
+import { SummingWriter } from "./summing-writer.ts";
 import { WrappedStore } from "./wrapped-store.ts";
 
 /** Versions that a read follows when the value changes under it again and again. */
@@ -230,58 +230,6 @@ export class ChecksumStore extends WrappedStore {
 
   #context(operation: string, key: string): ErrorContext {
     return { backend: this.name, operation, identifier: key };
-  }
-}
-
-/** Sums chunks as they pass, as long as they come in order. */
-class SummingWriter implements ByteWriter {
-  readonly #inner: ByteWriter;
-  readonly #closed: (result: WriteResult, sum: string | undefined) => Promise<void>;
-  #hash: Hash | undefined = createHash("sha256");
-  #result: WriteResult | undefined;
-
-  constructor(inner: ByteWriter, closed: (result: WriteResult, sum: string | undefined) => Promise<void>) {
-    this.#inner = inner;
-    this.#closed = closed;
-  }
-
-  get byteLength(): number {
-    return this.#inner.byteLength;
-  }
-
-  write(chunk: ByteSource, options: ByteWriterOptions = {}): Promise<void> {
-    const before = this.#inner.byteLength;
-    const work = this.#inner.write(chunk, options);
-    // One that fails later may have been counted: then the value is read once more instead.
-    work.catch(() => {
-      this.#hash = undefined;
-    });
-    // A chunk that was refused at once has not moved the end, and is no part of the value.
-    const grown = this.#inner.byteLength - before;
-    const parts = chunk instanceof Uint8Array ? [chunk] : chunk;
-    const isNext = (options.position ?? before) === before;
-    if (!isNext) this.#hash = undefined;
-    else if (grown > 0) for (const part of parts) this.#hash?.update(part);
-    return work;
-  }
-
-  async close(options?: { readonly signal?: AbortSignal | undefined }): Promise<WriteResult> {
-    const result = await this.#inner.close(options);
-    if (this.#result === undefined) {
-      this.#result = result;
-      const sum = this.#hash?.digest("hex");
-      this.#hash = undefined;
-      await this.#closed(result, sum);
-    }
-    return result;
-  }
-
-  abort(): Promise<void> {
-    return this.#inner.abort();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#inner[Symbol.asyncDispose]();
   }
 }
 
