@@ -3,6 +3,7 @@ import { crc32c, crc32cHex } from "../codecs/crc32c.ts";
 import type { ByteStore, ByteWriter } from "../core/byte-store.ts";
 import { isStorageError, StorageError, type StorageErrorCode } from "../core/errors.ts";
 import type { KeptBytes, ResumeOptions } from "../core/resumable-write.ts";
+import { chunksOf } from "./chunks.ts";
 import type { ItemCopy } from "./item-copier.ts";
 
 /** Failures after which what was written so far is of no use, or takes the room that is missing. */
@@ -54,7 +55,7 @@ async function pour(source: ByteStore, target: ByteStore, item: ItemCopy, ifAbse
     onBytes(byteLength);
     const version = stat.etag === undefined ? {} : { ifMatch: stat.etag };
     const rest = byteLength === 0 ? {} : { range: { offset: byteLength } };
-    for await (const chunk of await source.readStream(from, { signal, ...version, ...rest })) {
+    for await (const chunk of chunksOf(await source.readStream(from, { signal, ...version, ...rest }))) {
       crc = crc32c(chunk, crc);
       byteLength += chunk.byteLength;
       await writer.write(chunk, { signal });

@@ -1,6 +1,5 @@
 /** Copies one item between two backends and compares two: as bytes where both sides have bytes, as values otherwise. */
 import { isDeepStrictEqual } from "node:util";
-import { crc32c, crc32cHex } from "../codecs/crc32c.ts";
 import type { BackendBase } from "../core/backend.ts";
 import type { ByteStore, OperationOptions } from "../core/byte-store.ts";
 import type { EntryStat } from "../core/data-source.ts";
@@ -8,6 +7,7 @@ import { StorageError } from "../core/errors.ts";
 import { arraysEqual, isNdArray } from "../core/nd-array.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { copyBytes, wrongCopy } from "./copy-bytes.ts";
+import { crcOfValue, haveSameBytes } from "./same-bytes.ts";
 import { bytesOf, keyIn } from "./store-of.ts";
 
 /** How far two items are compared: `size` looks at their lengths only, where they are known. */
@@ -61,8 +61,7 @@ function byteCopier(source: ByteStore, target: ByteStore): ItemCopier {
       const [left, right] = await Promise.all([source.stat(a, options), target.stat(b, options)]);
       if (left.kind !== "file" || right.kind !== "file" || left.byteLength !== right.byteLength) return false;
       if (comparison === "size") return true;
-      const [one, other] = await Promise.all([crcOf(source, a, options), crcOf(target, b, options)]);
-      return one === other;
+      return haveSameBytes({ store: source, key: a }, { store: target, key: b }, options);
     },
     async copy(item) {
       const { stat, replaces, readsBack, signal } = item;
@@ -72,7 +71,9 @@ function byteCopier(source: ByteStore, target: ByteStore): ItemCopier {
       const copied = await target.stat(to, { signal });
       const isRight =
         copied.byteLength === stat.byteLength &&
-        (await crcOf(target, to, { signal })) === (crc ?? (await crcOf(source, from, { signal })));
+        (crc === undefined
+          ? await haveSameBytes({ store: source, key: from }, { store: target, key: to }, { signal })
+          : crc === (await crcOfValue({ store: target, key: to }, { signal })));
       if (!isRight) throw await wrongCopy(target, to, replaces);
     },
   };
@@ -104,12 +105,6 @@ function valueCopier(source: StorageBackend, target: StorageBackend): ItemCopier
       );
     },
   };
-}
-
-async function crcOf(store: ByteStore, key: string, options: OperationOptions): Promise<string> {
-  let crc = 0;
-  for await (const chunk of await store.readStream(key, options)) crc = crc32c(chunk, crc);
-  return crc32cHex(crc);
 }
 
 function isSameValue(a: unknown, b: unknown): boolean {

@@ -4,6 +4,7 @@ import type { EntryStat } from "../core/data-source.ts";
 import { StorageError, toStorageError } from "../core/errors.ts";
 import { isInside, joinKey, normalizeKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
+import { ByteBudget } from "./byte-budget.ts";
 import { collectEntries } from "./collect-tree.ts";
 import { copierBetween, type ItemCopier } from "./item-copier.ts";
 import { needOperation } from "./need-operation.ts";
@@ -13,6 +14,9 @@ import type { CopyTreeOptions, TreeItem } from "./tree-transfer.ts";
 
 /** Shorter values are copied again sooner than somebody has looked how far they were. */
 const RESUME_FROM = 64 << 20;
+
+/** Stored bytes of the values that are in memory at once, where values are copied and not bytes. */
+const VALUES_BYTES = 256 << 20;
 
 /** What a copy of a tree left. */
 export interface Copied {
@@ -70,6 +74,7 @@ export async function copyAll(ends: Ends, options: CopyTreeOptions, operation: s
     options.onProgress,
   );
   const copier = await copierBetween(source, target, options.as ?? "auto");
+  const budget = new ByteBudget(VALUES_BYTES);
   const items = await mapBatch<string, TreeItem>(
     tree.files,
     async (path) => {
@@ -91,7 +96,10 @@ export async function copyAll(ends: Ends, options: CopyTreeOptions, operation: s
         options.onItem?.(item);
         return item;
       };
-      const status = await copyOne(one, copier, writable, options, count).catch((cause: unknown) => {
+      const work = () => copyOne(one, copier, writable, options, count);
+      // Bytes are streamed; a value is in memory as a whole.
+      const copied = copier.as === "bytes" ? work() : budget.run(byteLength ?? 0, work);
+      const status = await copied.catch((cause: unknown) => {
         told({ path, status: "failed", error: toStorageError(cause, { operation, identifier: path }) });
         throw cause;
       });
