@@ -3,7 +3,7 @@
  * acquisition, sessions and test kits are subpaths: `sluice/codecs`, `sluice/acquire`, `sluice/session`,
  * `sluice/testing`.
  *
- * @module
+ * @module sluice
  */
 
 export { type BackendClass, type BackendDeclaration, backend } from "../registry/backend.ts";
@@ -170,7 +170,13 @@ export {
   zeros,
 } from "./core/nd-array.ts";
 export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
-export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
+export {
+  type BackendStat,
+  type DoStatOptions,
+  fileFilter,
+  type LoadArraysOptions,
+  ReadableBackend,
+} from "./core/readable-backend.ts";
 export { ReadableStore, readOnlyCapabilities } from "./core/readable-store.ts";
 export type { KeptBytes, OpenByteWriterOptions, ResumeOptions } from "./core/resumable-write.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";

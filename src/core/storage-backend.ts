@@ -159,7 +159,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
   protected async doCopy(from: string, to: string, options: TransferOptions): Promise<void> {
     const { kind } = await this.doStat(from, { ...options, followSymlinks: true });
     if (kind !== "directory") {
-      const data = await this.doLoad(from, options);
+      const data = await this.doLoad(from, options, { backend: this.name, operation: "copy", identifier: from });
       await this.doSave(data, to, { signal: options.signal, ifExists: options.ifExists ?? "error" }, {});
       return;
     }

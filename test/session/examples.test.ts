@@ -189,6 +189,8 @@ describe("The third party's backend", () => {
       0,
       expect.stringMatching(/^Package "broken-backend" .*no licence$/m),
     ]);
+    // Its store is none that `info` could describe.
+    expect(beside.stdout).toMatch(/^Try next +npx sluice ls -r \S+default\.raw$/m);
     writeFileSync(join(folder, "session.json"), JSON.stringify(config("tape")));
     const needed = acquire("--discover", ".");
     expect([needed.status, needed.stderr]).toEqual([1, expect.stringMatching(/default\.use: no backend.*no licence/)]);

@@ -89,9 +89,12 @@ function previewLine({ path, device, frame, black, white }: Preview): string {
   return `Preview     ${shown(path)} (${device}, frame ${frame}, ${black} black to ${white} white)`;
 }
 
+/** `info` for a store that it can describe, else a list of what is there. */
 function nextCommand({ stores }: RunSummary): string | undefined {
-  const uri = Object.values(stores).find((each) => each.startsWith("file:"));
-  return uri === undefined ? undefined : `npx sluice info ${quote(shown(uri))}`;
+  const uris = Object.values(stores).filter((each) => each.startsWith("file:"));
+  const known = uris.find((uri) => /\.(zarr|tiffs)$/.test(uri));
+  if (known !== undefined) return `npx sluice info ${quote(shown(known))}`;
+  return uris[0] === undefined ? undefined : `npx sluice ls -r ${quote(shown(uris[0]))}`;
 }
 
 function dataLocation(uri: string): string {
