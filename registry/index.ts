@@ -1,7 +1,7 @@
 /**
  * Backends by key: registration, named instances, plug-ins.
  *
- * @module
+ * @module sluice/registry
  */
 export { type BackendClass, type BackendDeclaration, backend } from "./backend.ts";
 export type { AnyBackendDescriptor, BackendInfo, BackendOpens, LazyBackend } from "./backend-info.ts";

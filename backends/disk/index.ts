@@ -1,4 +1,8 @@
-/** Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened. */
+/**
+ * Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened.
+ *
+ * @module sluice/backends/disk
+ */
 import { isAbsolute, join } from "node:path";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { describe } from "../../src/core/checks.ts";

@@ -1,7 +1,7 @@
 /**
  * Values, bytes and frames in the memory of this process.
  *
- * @module
+ * @module sluice/backends/memory
  */
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";

@@ -1,4 +1,8 @@
-/** Objects in a bucket: the descriptor of the S3 backend. Light; the SDK is loaded when a store is opened. */
+/**
+ * Objects in a bucket: the descriptor of the S3 backend. Light; the SDK is loaded when a store is opened.
+ *
+ * @module sluice/backends/s3
+ */
 import type { ByteStore, ByteWriter, OperationOptions, WriteOptions } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import type { IfExists } from "../../src/core/data-sink.ts";

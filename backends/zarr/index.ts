@@ -1,5 +1,7 @@
 /**
  * Zarr v3: a frame writer for acquisitions, and a reader. Light: everything heavy is imported when it is called for.
+ *
+ * @module sluice/backends/zarr
  */
 
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";

@@ -2,7 +2,7 @@
  * Codecs: values to bytes and back, by suffix, by name or by MIME type; and the backend that uses them above any byte
  * store.
  *
- * @module
+ * @module sluice/codecs
  */
 export { bytesCodec } from "./bytes.ts";
 export type { Codec, CodecContext } from "./codec.ts";

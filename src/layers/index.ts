@@ -2,7 +2,7 @@
  * Layers: byte stores around byte stores. Each adds one thing and passes on the rest; a stack in an order that cannot
  * work is refused when it is built.
  *
- * @module
+ * @module sluice/layers
  */
 
 export { type CacheCounts, type CacheOptions, CacheStore } from "./cache.ts";

@@ -1,7 +1,7 @@
 /**
  * Conformance kits and fakes, for authors of backends, writers and devices. They load none of our backends.
  *
- * @module
+ * @module sluice/testing
  */
 
 export { ConformanceError, check, checkEqual, checkRejects } from "./assertions.ts";
