@@ -1,6 +1,6 @@
 /** From keys to paths, and the walls around the root. */
 import { type BigIntStats, constants } from "node:fs";
-import { lstat, mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, open, realpath, rmdir, stat, statfs } from "node:fs/promises";
 import { type PlatformPath, posix, win32 } from "node:path";
 import { StorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey, parentKey } from "../../src/core/key.ts";
@@ -22,6 +22,9 @@ export interface WriteTarget extends Location {
   readonly stat: BigIntStats | undefined;
 }
 
+/** Types that Linux gives to file systems without a server or another program behind them: ext, XFS, Btrfs, tmpfs, ZFS, F2FS, overlay. */
+const LOCAL_FILE_SYSTEMS = [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0xf2f52010, 0x794c7630];
+
 /** Options of a {@link Place}. */
 export interface PlaceOptions {
   /** Which names are written. Default `"system"`. */
@@ -40,6 +43,7 @@ export class Place {
   readonly #isWindows: boolean;
   readonly #paths: PlatformPath;
   #realRoot: string | undefined;
+  #isLocal = false;
 
   constructor(root: string | undefined, options: PlaceOptions = {}) {
     this.#names = options.names ?? "system";
@@ -47,6 +51,14 @@ export class Place {
     this.#paths = this.#isWindows ? win32 : posix;
     this.root = this.#paths.resolve(root ?? this.#paths.sep);
     this.isWalled = this.root !== this.#paths.resolve(this.#paths.sep);
+  }
+
+  /**
+   * True if the root is known to be on a file system of this machine that answers from memory what an open file is.
+   * Something slower may be mounted below; then such an answer takes longer, and is right.
+   */
+  get isLocal(): boolean {
+    return this.#isLocal;
   }
 
   /** The key of a path from outside. See `ByteStore.resolve`. */
@@ -106,9 +118,12 @@ export class Place {
   /** The real root. Rejects with `ENOENT` if it is not there yet. */
   async realRoot(): Promise<string> {
     if (!this.isWalled) return this.root;
+    if (this.#realRoot !== undefined) return this.#realRoot;
     // Asked anew while it is missing; kept once it is known. A root that is moved under an open store is not followed.
-    this.#realRoot ??= await realpath(this.root);
-    return this.#realRoot;
+    const found = await realpath(this.root);
+    this.#isLocal = LOCAL_FILE_SYSTEMS.includes((await statfs(found)).type);
+    this.#realRoot = found;
+    return found;
   }
 
   /**
@@ -170,8 +185,11 @@ export class Place {
    */
   async writeTarget(key: string): Promise<WriteTarget> {
     await this.checkNew(key);
-    const location = await this.locate(key);
-    const found = await unlessErrno(lstat(location.path, { bigint: true }), "ENOENT");
+    // Asked at the same time as where the key is: nearly always no link leads elsewhere, and the answer is the right one.
+    const guess = this.#realRoot === undefined ? this.path(key) : this.#paths.join(this.#realRoot, key);
+    const [location, early] = await Promise.all([this.locate(key), lookAt(guess).catch(() => "unknown" as const)]);
+    const isRight = location.path === guess && early !== "unknown";
+    const found = isRight ? early : await lookAt(location.path);
     if (!found?.isSymbolicLink()) return { ...location, stat: found };
     const real = await unlessErrno(realpath(location.path), "ENOENT", "ELOOP");
     if (real === undefined) return { ...location, stat: undefined };
@@ -227,6 +245,11 @@ export class Place {
     if (!isBelow(inside, win32)) throw outside(address, this.root);
     return this.key(inside.split(win32.sep).join("/"));
   }
+}
+
+/** What is at a path, links not followed; `undefined` if nothing is. */
+function lookAt(path: string): Promise<BigIntStats | undefined> {
+  return unlessErrno(lstat(path, { bigint: true }), "ENOENT");
 }
 
 /** Removes directories that a failed write has made, as far as they are empty. */

@@ -2,7 +2,7 @@
  * Names of temporary files. They say which process of which machine made them, so that what a killed process leaves can
  * be told from what is being written now.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { KeptBytes } from "../../src/core/resumable-write.ts";
@@ -25,7 +25,7 @@ const NAME = /^\.sluice-tmp-([a-z0-9-]*)\.(\d+)\.([a-z0-9]+)\.[a-z0-9]+$/;
 /** A name that no call has had before. Its length does not depend on the key, so that long names can be written. */
 export function tempName(): string {
   const { host, pid, started } = thisProcess();
-  return `${TEMP_PREFIX}${host}.${pid}.${started}.${randomBytes(8).toString("hex")}`;
+  return `${TEMP_PREFIX}${host}.${pid}.${started}.${randomUUID().replaceAll("-", "").slice(0, 16)}`;
 }
 
 /** The beginning of a value in a temporary file, of which the name tells how far it is known to be right. */
