@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
-import type { ByteSource, ByteStore, WriteOptions } from "../../src/core/byte-store.ts";
+import type { ByteSource, WriteOptions } from "../../src/core/byte-store.ts";
 import type { SaveResult } from "../../src/core/data-sink.ts";
 import { FileManager } from "../../src/io/file-manager.ts";
 import { freshDisk } from "../support/byte-stores.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import type { BackendBase } from "../../src/core/backend.ts";
-import type { ByteStore, ByteWriter, WriteOptions } from "../../src/core/byte-store.ts";
+import type { ByteWriter, WriteOptions } from "../../src/core/byte-store.ts";
 import { arraysEqual, type NdArray, ndArray } from "../../src/core/nd-array.ts";
 import { copyTree, moveTree, syncTree, type TreeProgress } from "../../src/io/tree-transfer.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
