@@ -8,13 +8,10 @@ import { zipCapabilities } from "../../backends/zip/store.ts";
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { storeAt } from "../support/http-store.ts";
 
-/** A service on which every conditional write holds. */
-const allHold: unknown = { ifAbsent: true, ifMatch: "quoted", onComplete: true };
-
 const stores: Readonly<Record<string, StoreCapabilities>> = {
   disk: new DiskStore({}).capabilities,
   memory: new MemoryStore().capabilities,
-  s3: capabilitiesFor(allHold as Parameters<typeof capabilitiesFor>[0], true),
+  s3: capabilitiesFor({ ifAbsent: true, ifMatch: "quoted", onComplete: true }, true),
   http: storeAt("https://host/").capabilities,
   zip: zipCapabilities,
 };
