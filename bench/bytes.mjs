@@ -12,9 +12,9 @@ import { interleaveParts } from "./support/interleave-parts.mjs";
 
 const rounds = Number(process.env.ROUNDS ?? 5);
 const isQuick = rounds === 1;
-const keyCount = Number(process.env.KEYS ?? (isQuick ? 500 : 10_000));
+const keyCount = Number(process.env.KEYS ?? (isQuick ? 300 : 10_000));
 const mebibytes = Number(process.env.MIB ?? (isQuick ? 16 : 256));
-const listed = Number(process.env.LISTED ?? (isQuick ? 10_000 : 1_000_000));
+const listed = Number(process.env.LISTED ?? (isQuick ? 5_000 : 1_000_000));
 // A sync takes a hundred times as long as the rest.
 const durableKeyCount = Math.ceil(keyCount / 10);
 console.log(
