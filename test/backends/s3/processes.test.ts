@@ -32,8 +32,8 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     await server?.stop();
     for (const each of bundles) await each.remove();
   });
-  const script = async (name: string) => {
-    const made = await bundle(new URL(`children/${name}.ts`, import.meta.url), installed);
+  const script = async (source: URL) => {
+    const made = await bundle(source, installed);
     bundles.push(made);
     return made.path;
   };
@@ -51,7 +51,7 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
   };
 
   it(`${PROCESSES} processes with ${INCREMENTS} increments of a document each lose none`, async () => {
-    const path = await script("increment");
+    const path = await script(new URL("children/increment.ts", import.meta.url));
     const children = Array.from({ length: PROCESSES }, () => said(start(path, String(INCREMENTS))));
     expect((await Promise.all(children)).map(({ code }) => code)).toEqual(Array.from(children, () => 0));
     const count = new TextDecoder().decode(await bucket.side.get("count/count.json"));
@@ -60,7 +60,7 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
   });
 
   it("an upload whose process was killed goes on in another, and the bytes are right", async () => {
-    const child = start(await script("upload"), "killed");
+    const child = start(await script(new URL("children/upload.ts", import.meta.url)), "killed");
     await once(child.stdout as NodeJS.ReadableStream, "data");
     child.kill("SIGKILL");
     await once(child, "close");
@@ -80,7 +80,9 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
 
   it("a long value streams in and out in at most 64 MiB above a short one", async () => {
     const byteLength = 512 * MIB;
-    const { code, text } = await said(start(await script("stream"), String(byteLength)));
+    const { code, text } = await said(
+      start(await script(new URL("children/stream.ts", import.meta.url)), String(byteLength)),
+    );
     expect(code).toBe(0);
     const { up, down, count } = JSON.parse(text);
     expect(count).toBe(byteLength);
