@@ -328,7 +328,7 @@ export class S3Store implements ByteStore, S3Extras {
 
   #writer(
     key: string,
-    options: WriteOptions,
+    options: OpenByteWriterOptions,
     context: ErrorContext,
     resumed?: ResumedUpload,
     partBytes = this.#options.partBytes ?? 8 * MIB,

@@ -17,7 +17,7 @@ import {
 } from "../../src/core/byte-store.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
-import type { KeptBytes } from "../../src/core/resumable-write.ts";
+import type { KeptBytes, OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
 import type { Service } from "./condition-probe.ts";
 import { conditionError, sendBody } from "./object-writing.ts";
@@ -36,7 +36,7 @@ const MAX_PARTS = 10_000;
 export interface UploadHost {
   readonly bucket: Bucket;
   readonly key: string;
-  readonly options: WriteOptions;
+  readonly options: OpenByteWriterOptions;
   readonly context: ErrorContext;
   readonly partBytes: number;
   readonly partsInFlight: number;
@@ -55,6 +55,8 @@ export interface UploadHost {
  */
 export class UploadWriter implements ByteWriter {
   readonly kept: KeptBytes | undefined;
+  /** There if the writer was asked to go on with an earlier one. */
+  readonly suspend?: () => Promise<void>;
   readonly #host: UploadHost;
   readonly #cut = new AbortController();
   readonly #sending = new Set<Promise<void>>();
@@ -75,6 +77,7 @@ export class UploadWriter implements ByteWriter {
   constructor(host: UploadHost, resumed?: ResumedUpload) {
     this.#host = host;
     this.kept = resumed?.kept;
+    if (host.options.resume !== undefined) this.suspend = () => this.#suspend();
     this.#crc = host.options.checksum === undefined ? undefined : (this.kept?.crc32c ?? 0);
     if (resumed === undefined) return;
     this.#uploadId = Promise.resolve(resumed.uploadId);
@@ -162,7 +165,7 @@ export class UploadWriter implements ByteWriter {
   }
 
   /** Ends the writer and leaves the parts that the service has. What was not yet a whole part is lost. */
-  async suspend(): Promise<void> {
+  async #suspend(): Promise<void> {
     if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
     if (!this.#isOpen) return;
     this.#isOpen = false;

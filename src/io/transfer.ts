@@ -7,6 +7,7 @@ import type { EntryStat } from "../core/data-source.ts";
 import { isStorageError, StorageError } from "../core/errors.ts";
 import { joinKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
+import { chunksOf } from "./chunks.ts";
 import { collectTree } from "./collect-tree.ts";
 import { needOperation } from "./need-operation.ts";
 import { keyIn } from "./store-of.ts";
@@ -103,7 +104,7 @@ async function copyBytes(
   try {
     const writer = await target.openWriter(key, { signal, ifAbsent: ifExists !== "replace" });
     try {
-      for await (const chunk of stream) await writer.write(chunk, { signal });
+      for await (const chunk of chunksOf(stream)) await writer.write(chunk, { signal });
       const { byteLength, etag } = await writer.close({ signal });
       return { status: existed ? "replaced" : "created", identifier: to, byteLength, etag };
     } finally {

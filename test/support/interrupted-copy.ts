@@ -44,12 +44,18 @@ const endsOf = (source: ByteStore, target: ByteStore) => ({
 });
 
 /** Copies `a.bin` until so many bytes are there, and is called off. Answers the code of the failure. */
-export async function interruptCopy(source: ByteStore, target: ByteStore, after: number): Promise<string> {
+export async function interruptCopy(
+  source: ByteStore,
+  target: ByteStore,
+  after: number,
+  options: CopyTreeOptions = {},
+): Promise<string> {
   const controller = new AbortController();
   const onProgress = ({ byteLength }: TreeProgress) => {
     if (byteLength >= after) controller.abort();
   };
-  return copyTree(endsOf(source, target), { resumeFrom: MIB, signal: controller.signal, onProgress }).then(
+  const interrupted = { resumeFrom: MIB, ...options, signal: controller.signal, onProgress };
+  return copyTree(endsOf(source, target), interrupted).then(
     () => "copied",
     (error: unknown) => (isStorageError(error) ? error.code : String(error)),
   );
