@@ -1,22 +1,14 @@
 /** The TypeScript in README and docs is compiled against the package and run, page by page. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../src/session/read-config.ts";
 import { checkSession } from "../../src/session/schema.ts";
-import { requireBuild, runModule } from "../support/built.ts";
+import { executePage, moduleOf } from "../support/page-module.ts";
 import { codeBlocks } from "./markdown.ts";
 import { readSources, repository } from "./source-files.ts";
-
-/** The TypeScript of a page as one module: later blocks continue earlier ones. */
-function moduleOf(text: string): string {
-  return codeBlocks(text, "ts")
-    .map(({ code }) => code)
-    .join("\n");
-}
 
 /** Mistakes that the compiler finds in the module, as if it lay at the root of the repository. */
 function typeErrors(module: string): string[] {
@@ -41,27 +33,12 @@ function typeErrors(module: string): string[] {
   });
 }
 
-/** Runs a module in an empty working directory; what it imports is the built package. */
+/** Runs a module in an empty working directory. */
 function execute(module: string): { output: string; errors: string; code: number } {
-  requireBuild();
-  const { outputText } = ts.transpileModule(module, {
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      experimentalDecorators: true,
-      verbatimModuleSyntax: true,
-    },
-  });
-  // Inside dist/, so that "sluice" is this package; outside the sources, so that no other test sees it.
-  mkdirSync(join(repository, "dist"), { recursive: true });
-  const folder = mkdtempSync(join(repository, "dist/page-"));
   const scratch = mkdtempSync(join(tmpdir(), "sluice-page-"));
   try {
-    writeFileSync(join(folder, "page.mjs"), outputText);
-    const url = pathToFileURL(join(folder, "page.mjs")).href;
-    return runModule(`process.chdir(${JSON.stringify(scratch)}); await import(${JSON.stringify(url)});`);
+    return executePage(module, scratch);
   } finally {
-    rmSync(folder, { recursive: true });
     rmSync(scratch, { recursive: true });
   }
 }

@@ -12,11 +12,13 @@ if (!isPythonExpected) {
   console.warn("interop: no .venv, so Python's readers are not asked; scripts/python-venv.sh makes one");
 }
 
-/** Runs a script of `test/interop`, or code given as text; what it prints must be JSON. */
-export function runPython(script: string | { readonly code: string }, ...args: readonly string[]): unknown {
-  const source =
-    typeof script === "string"
-      ? [fileURLToPath(new URL(`../interop/${script}`, import.meta.url))]
-      : ["-c", script.code];
-  return JSON.parse(execFileSync(python, [...source, ...args], { encoding: "utf8", maxBuffer: 2 ** 26 }));
+/** Runs a script of `test/interop`; what it prints must be JSON. */
+export function runPython(script: string, ...args: readonly string[]): unknown {
+  const path = fileURLToPath(new URL(`../interop/${script}`, import.meta.url));
+  return JSON.parse(execFileSync(python, [path, ...args], { encoding: "utf8", maxBuffer: 2 ** 26 }));
+}
+
+/** Runs code that is given as text; answers what it prints. */
+export function runPythonCode(code: string, cwd: string): string {
+  return execFileSync(python, ["-c", code], { encoding: "utf8", cwd });
 }
