@@ -7,7 +7,7 @@ import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { translateErrno } from "./errno.ts";
 import { isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
-import { etagOf } from "./temp-file.ts";
+import { etagOf, statHandle } from "./temp-file.ts";
 
 /** Bytes that one system call gets at most, so that an abort is seen between two of them. */
 const MAX_CALL = 64 << 20;
@@ -36,13 +36,17 @@ export class OpenValue {
     this.#context = context;
   }
 
-  /** Opens a path for reading. */
-  static async open(path: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
+  /**
+   * Opens a path for reading.
+   *
+   * @param isLocal - See `Place.isLocal`.
+   */
+  static async open(path: string, isLocal: boolean, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer and hold a thread for ever.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       checkAborted(options.signal, context);
-      const stat = await handle.stat({ bigint: true });
+      const stat = await statHandle(handle, isLocal);
       if (stat.isDirectory()) throw isDirectoryError(context);
       if (!stat.isFile()) throw notAFile(context);
       if (options.ifMatch !== undefined && etagOf(stat) !== options.ifMatch) throw preconditionFailed(context);

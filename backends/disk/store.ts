@@ -367,7 +367,10 @@ export class DiskStore implements DirectoryStore {
 
   async #openValue(key: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
     checkRange(options.range, context);
-    const open = async () => OpenValue.open(await this.#place.readPath(key), options, context);
+    const open = async () => {
+      const path = await this.#place.readPath(key);
+      return OpenValue.open(path, this.#place.isLocal, options, context);
+    };
     return found(open(), context);
   }
 
