@@ -140,7 +140,7 @@ class PartwiseWriter implements ByteWriter {
       await this.#write(chunk, options);
     } catch (error) {
       // Without this chunk the value would have a hole. Chunks that were called off or never valid leave none.
-      if (!isStorageError(error, "ABORTED", "INVALID_DATA", "NOT_OPEN")) this.#failure ??= { error };
+      if (!isStorageError(error, "ABORTED", "INVALID_DATA", "NOT_OPEN", "UNSUPPORTED")) this.#failure ??= { error };
       throw error;
     }
   }
