@@ -6,6 +6,7 @@ import { ifAbsentChecks, ifMatchChecks, transferRaceChecks } from "./byte-store-
 import { directoryChecks, linkChecks } from "./byte-store-directories.ts";
 import { listingChecks } from "./byte-store-listing.ts";
 import { impliedDirectoryChecks, rangeChecks, readChecks } from "./byte-store-reading.ts";
+import { refusalChecks } from "./byte-store-refusals.ts";
 import { deleteChecks, transferChecks } from "./byte-store-transfers.ts";
 import { flatKeyChecks, treeKeyChecks } from "./byte-store-trees.ts";
 import { positionalChecks, writerChecks } from "./byte-store-writers.ts";
@@ -70,7 +71,9 @@ export function byteStoreConformance(runner: Runner, name: string, setup: ByteSt
 export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteStoreSubject>[] {
   const { write, list, positionalWrite, directories, flatKeys, symlinks } = capabilities;
   const needsWrite = write ? undefined : "write is false";
+  const refusals = refusalChecks(capabilities);
   return [
+    ...(refusals.length > 0 ? [{ name: "what it does not declare", checks: refusals }] : []),
     { name: "capabilities and life", checks: lifeChecks(capabilities) },
     { name: "reads", checks: readChecks },
     { name: "directories by name", gate: list ? undefined : "list is false", checks: impliedDirectoryChecks },
