@@ -66,17 +66,22 @@ export async function collect(open: OpenObject): Promise<Uint8Array> {
 }
 
 /**
- * Writes the bytes of an answer to a place. Where that is shorter, the rest is not waited for: the connection is dropped.
+ * Writes the bytes of an answer to a place of their length.
  *
  * @param digest - Adds them up as they come.
+ * @param isEnough - Asked after each piece; `true` drops the connection, and the rest is not waited for.
+ * @returns How many were written.
  */
-export function fill(open: OpenObject, target: Uint8Array, digest?: ReadDigest): Promise<void> {
-  const { body, context, signal } = open;
-  const { byteLength } = target;
-  const isPart = byteLength < open.byteLength;
+export function fill(
+  open: OpenObject,
+  target: Uint8Array,
+  digest?: ReadDigest,
+  isEnough?: (count: number) => boolean,
+): Promise<number> {
+  const { body, byteLength, context, signal } = open;
   let count = 0;
   // By events: an iterator costs a turn of the event loop for each of the many small pieces.
-  return new Promise<void>((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     const finish = (error: unknown) => {
       signal?.removeEventListener("abort", onAbort);
       body.destroy();
@@ -89,20 +94,19 @@ export function fill(open: OpenObject, target: Uint8Array, digest?: ReadDigest):
       finish(connectionLost(`the connection ended after ${count} of ${byteLength} bytes`, context)),
     );
     body.on("data", (piece: Buffer) => {
-      const wanted = isPart ? piece.subarray(0, byteLength - count) : piece;
-      if (count + wanted.byteLength <= byteLength) target.set(wanted, count);
-      count += wanted.byteLength;
-      digest?.update(wanted);
-      if (!isPart || count < byteLength) return;
+      if (count + piece.byteLength <= byteLength) target.set(piece, count);
+      count += piece.byteLength;
+      digest?.update(piece);
+      if (count >= byteLength || !isEnough?.(count)) return;
       signal?.removeEventListener("abort", onAbort);
-      resolve();
+      resolve(count);
       body.destroy();
     });
     body.on("end", () => {
       try {
         checkLength(open, count);
         signal?.removeEventListener("abort", onAbort);
-        resolve();
+        resolve(count);
       } catch (error) {
         finish(error);
       }

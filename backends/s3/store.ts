@@ -294,13 +294,14 @@ export class S3Store implements ByteStore, S3Extras {
   }
 
   #readWhole(key: string, { ifMatch, signal }: ReadOptions, context: ErrorContext): Promise<Uint8Array> {
-    const { checksums, readPartsInFlight = checksums === "supported" ? 1 : 4 } = this.#options;
+    const { checksums, readPartsInFlight } = this.#options;
     return readWhole({
       ask: (part) => this.#openObject(key, part, context),
       ifMatch,
       signal,
       partBytes: this.#options.partBytes ?? 8 * MIB,
-      inFlight: readPartsInFlight,
+      inFlight: readPartsInFlight ?? (checksums === "supported" ? 1 : 4),
+      onlySlow: readPartsInFlight === undefined,
       verify: this.#verifies,
       context,
     });

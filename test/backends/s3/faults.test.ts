@@ -44,6 +44,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
       tree: "flat",
       partBytes: 5 * MIB,
       requestTimeoutMs: 1000,
+      readPartsInFlight: 3,
       ...options,
     });
   beforeEach(async () => {
