@@ -50,9 +50,10 @@ async function putOnce(
 ): Promise<WriteResult> {
   const body = new UploadBody(bytes);
   const { ifAbsent, ifMatch } = options;
+  const isConditional = ifAbsent === true || ifMatch !== undefined;
   const command = new bucket.sdk.PutObjectCommand({
     ...bucket.at(key),
-    Body: body.stream(),
+    Body: isConditional ? body.stream() : body.repeatable,
     ContentLength: body.byteLength,
     ...digestInput(body, service.check),
     // The etag would do as well where it is an MD5, at a fifth of the speed.
@@ -60,7 +61,6 @@ async function putOnce(
     ...(ifAbsent ? { IfNoneMatch: "*" } : {}),
     ...(ifMatch === undefined ? {} : { IfMatch: service.conditions.ifMatch === "bare" ? ifMatch : `"${ifMatch}"` }),
   });
-  const isConditional = ifAbsent === true || ifMatch !== undefined;
   const answer = await sendBody<PutObjectCommandOutput>(bucket, command, body, context, {
     signal: options.signal,
     isRepeatable: !isConditional,

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
-import { type ByteSource, byteSourceLength } from "../../src/core/byte-store.ts";
+import { type ByteSource, byteSourceLength, joinBytes } from "../../src/core/byte-store.ts";
 
 /** Bytes handed to the connection at a time, so that an abort finds a gap. */
 const PIECE = 256 << 10;
@@ -45,6 +45,16 @@ export class UploadBody {
   get crc32(): number {
     this.#crc32 ??= crc32Of(this.#parts);
     return this.#crc32;
+  }
+
+  /**
+   * The bytes as the SDK takes them fastest: short ones in one buffer, which counts as handed over at once. The SDK may
+   * send a buffer again if it was told to make several attempts, so it is for writes that may be repeated.
+   */
+  get repeatable(): Readable | Uint8Array {
+    if (this.byteLength > PIECE) return this.stream();
+    this.#isHandedOver = true;
+    return joinBytes(this.#parts);
   }
 
   /** The bytes, once. */

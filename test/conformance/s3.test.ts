@@ -36,7 +36,7 @@ describe.skipIf(!hasS3)("a real S3 service", { timeout: 60_000 }, () => {
   afterAll(async () => {
     await bucket?.remove();
     await server?.stop();
-  });
+  }, 60_000);
 
   for (const tree of ["flat", "checked"] as const) {
     const declared = tree === "flat" ? { ...capabilities, flatKeys: true } : capabilities;

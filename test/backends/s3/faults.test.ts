@@ -36,7 +36,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
   afterAll(async () => {
     await bucket?.remove();
     await server?.stop();
-  });
+  }, 60_000);
   const open = (options: S3Options = {}) =>
     S3Store.open({
       endpoint: proxy.endpoint,

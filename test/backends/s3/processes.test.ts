@@ -31,7 +31,7 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     await bucket?.remove();
     await server?.stop();
     for (const each of bundles) await each.remove();
-  });
+  }, 60_000);
   const script = async (source: URL) => {
     const made = await bundle(source, installed);
     bundles.push(made);

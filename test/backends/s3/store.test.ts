@@ -81,7 +81,7 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
   afterAll(async () => {
     await bucket?.remove();
     await server?.stop();
-  });
+  }, 60_000);
   const secret = process.env.AWS_SECRET_ACCESS_KEY;
   afterEach(() => {
     process.env.AWS_SECRET_ACCESS_KEY = secret ?? "testing123";
