@@ -1,7 +1,7 @@
 /** What the commands of the state machine have in common. */
 import type { OperationOptions } from "../core/byte-store.ts";
 import { isStorageError, type StorageErrorCode } from "../core/errors.ts";
-import { ConformanceError, check, checkEqual } from "./assertions.ts";
+import { ConformanceError, check, checkEqual, isEqual } from "./assertions.ts";
 import { checkEtag, pattern } from "./byte-store-checks.ts";
 import type { Demand, ModelReal, ModelState } from "./model-state.ts";
 
@@ -146,17 +146,12 @@ export async function settle(
 ): Promise<void> {
   for (const [key, states] of possible) {
     const found = await real.subject.side.get(key);
-    const isPossible = states.some((state) => isSame(found, state));
+    const isPossible = states.some((state) => isEqual(found, state));
     check(isPossible, `"${key}" holds neither its old value nor the new one after a call that was called off`);
-    if (isSame(found, model.values.get(key)?.bytes)) continue;
+    if (isEqual(found, model.values.get(key)?.bytes)) continue;
     if (found === undefined) model.set(key, undefined);
     else await hold(model, real, key, found);
   }
-}
-
-function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** `, ifAbsent` and so on, for the text of a command. */

@@ -1,6 +1,6 @@
 /** The command of the state machine in which several callers work on one key at the same time. */
 import type { ByteStore } from "../core/byte-store.ts";
-import { check } from "./assertions.ts";
+import { check, isEqual } from "./assertions.ts";
 import {
   Choices,
   type CommandFactory,
@@ -85,7 +85,7 @@ async function start(racer: Racer, model: ModelState, store: ByteStore, key: str
       const outcome = await outcomeOf(() => store.read(key));
       return (state) => {
         if (!("result" in outcome)) return outcome.code === "NOT_FOUND" && state === undefined ? state : "impossible";
-        return state !== undefined && isSame(state.bytes, outcome.result) ? state : "impossible";
+        return state !== undefined && isEqual(state.bytes, outcome.result) ? state : "impossible";
       };
     }
     case "stat": {
@@ -135,16 +135,11 @@ async function endOf(store: ByteStore, key: string): Promise<State> {
 
 /** True if the steps, in some order, lead from one state to the other. */
 function hasOrder(state: State, steps: readonly Step[], end: State): boolean {
-  if (steps.length === 0) return state?.etag === end?.etag && isSame(state?.bytes, end?.bytes);
+  if (steps.length === 0) return state?.etag === end?.etag && isEqual(state?.bytes, end?.bytes);
   return steps.some((step, i) => {
     const next = step(state);
     return next !== "impossible" && hasOrder(next, steps.toSpliced(i, 1), end);
   });
-}
-
-function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Several callers at once. */

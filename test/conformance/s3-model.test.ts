@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MemoryStore } from "../../backends/memory/store.ts";
+import type { ByteStore } from "../../src/core/byte-store.ts";
+import { CacheStore } from "../../src/layers/cache.ts";
+import { LimitStore } from "../../src/layers/limit.ts";
+import { RetryStore } from "../../src/layers/retry.ts";
+import { TimeoutStore } from "../../src/layers/timeout.ts";
 import { modelHolds } from "../support/model-run.ts";
+import { around } from "../support/model-subjects.ts";
 import { s3Subject } from "../support/s3-model-subject.ts";
 import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
 import { freshBucket, type TestBucket } from "../support/s3-subjects.ts";
@@ -28,6 +35,14 @@ describe.skipIf(!hasS3)("any sequence of commands on a bucket of a real service"
     await store.close();
     await dispose?.();
   });
+
+  test("does what a map would do through a cache, retry, a limit and a timeout", () =>
+    modelHolds(async () => {
+      const medium = new MemoryStore();
+      const wrap = (store: ByteStore) =>
+        new CacheStore(new RetryStore(new LimitStore(new TimeoutStore(store), { concurrency: 4 })), { medium });
+      return around(await s3Subject(bucket, server.endpoint), wrap);
+    }, 5));
 
   test("does what a map would do", () => modelHolds(() => s3Subject(bucket, server.endpoint), 8));
 });

@@ -65,7 +65,7 @@ export async function diskSubject(durability: Durability = "none"): Promise<Mode
 }
 
 /** Puts layers around a subject, also when it is opened again. */
-function around(subject: ModelSubject, wrap: (store: ByteStore) => ByteStore, side?: SideDoor): ModelSubject {
+export function around(subject: ModelSubject, wrap: (store: ByteStore) => ByteStore, side?: SideDoor): ModelSubject {
   const { reopen } = subject;
   return {
     ...subject,
