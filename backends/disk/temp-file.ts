@@ -110,10 +110,15 @@ export class TempFile {
           checkTarget(target, options, context);
           const opened = await unlessErrno(begin(target), ...(attempt < DIRECTORY_TRIES ? ["ENOENT"] : []));
           if (opened !== undefined) return new TempFile(settings, target, made, opened);
+        } else if (options.ifMatch !== undefined) {
+          // Nothing is where there is no directory; one that is made for nothing would be in the way of others.
+          throw preconditionFailed(context);
         } else if (attempt > DIRECTORY_TRIES) {
           throw new StorageError("CONFLICT", `The directory of "${key}" is removed as often as it is made`, context);
         }
-        made.push(...(await settings.place.makeDirectories(parentKey(key), settings.durability === "full")));
+        const making = settings.place.makeDirectories(parentKey(key), settings.durability === "full");
+        // A write that failed beside this one may remove what it had made, also while more is made below it.
+        made.push(...((await unlessErrno(making, "ENOENT")) ?? []));
       }
     } catch (error) {
       await removeMade(made);
