@@ -21,7 +21,10 @@ export type ByteSource = Uint8Array | readonly Uint8Array[];
 
 /** Options that every operation takes. */
 export interface OperationOptions {
-  /** Cancels the operation: it rejects with `ABORTED` and leaves things as they were. */
+  /**
+   * Cancels the operation: it rejects with `ABORTED` and leaves things as they were. One exception: where a retry layer
+   * was about to repeat a write whose answer had been lost, nobody knows whether that write took place.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -15,20 +15,31 @@ const hopeless: readonly StorageErrorCode[] = [
   "PRECONDITION_FAILED",
 ];
 
+/** A copy whose reading back is up to the caller. */
+type Copy = Omit<ItemCopy, "readsBack">;
+
 const nothing: KeptBytes = { byteLength: 0, crc32c: 0 };
+
+/** What was copied. */
+export interface CopiedBytes {
+  /** Checksum of what was read; absent where the store copied by itself. */
+  readonly crc?: string | undefined;
+  readonly byteLength: number;
+  /** Version of the copy, where the target has such. */
+  readonly etag?: string | undefined;
+}
 
 /**
  * Copies in bounded memory, and checks what the target says of what it got.
  *
  * @param item - `from` and `to` are keys.
- * @returns The checksum of what was read; `undefined` where the store copied by itself.
  */
-export async function copyBytes(source: ByteStore, target: ByteStore, item: ItemCopy): Promise<string | undefined> {
+export async function copyBytes(source: ByteStore, target: ByteStore, item: Copy): Promise<CopiedBytes> {
   const { from, to, replaces, signal } = item;
   if (source === target) {
-    const { byteLength } = await target.copy(from, to, { ifExists: replaces ? "replace" : "error", signal });
+    const { byteLength, etag } = await target.copy(from, to, { ifExists: replaces ? "replace" : "error", signal });
     item.onBytes(byteLength);
-    return undefined;
+    return { byteLength, etag };
   }
   let counted = 0;
   const onBytes = (byteLength: number) => {
@@ -46,7 +57,7 @@ export async function copyBytes(source: ByteStore, target: ByteStore, item: Item
   }
 }
 
-async function pour(source: ByteStore, target: ByteStore, item: ItemCopy, ifAbsent: boolean): Promise<string> {
+async function pour(source: ByteStore, target: ByteStore, item: Copy, ifAbsent: boolean): Promise<CopiedBytes> {
   const { from, to, stat, replaces, onBytes, signal } = item;
   const { writer, kept } = await openTarget(source, target, item, ifAbsent);
   try {
@@ -67,7 +78,7 @@ async function pour(source: ByteStore, target: ByteStore, item: ItemCopy, ifAbse
     if (written.byteLength !== byteLength || (written.checksum && written.checksum.value !== wanted)) {
       throw await wrongCopy(target, to, replaces);
     }
-    return wanted;
+    return { crc: wanted, byteLength, etag: written.etag };
   } catch (error) {
     if (!isStorageError(error, ...hopeless)) await writer.suspend?.();
     throw error;
@@ -80,7 +91,7 @@ async function pour(source: ByteStore, target: ByteStore, item: ItemCopy, ifAbse
 async function openTarget(
   source: ByteStore,
   target: ByteStore,
-  item: ItemCopy,
+  item: Copy,
   ifAbsent: boolean,
 ): Promise<{ readonly writer: ByteWriter; readonly kept: KeptBytes }> {
   const { to, stat, signal } = item;
@@ -96,7 +107,7 @@ async function openTarget(
 }
 
 /** What a later copy of the same version goes on by; `undefined` for short values, and those whose version has no name. */
-function resumeOptions(source: ByteStore, { from, stat, resumeFrom }: ItemCopy): ResumeOptions | undefined {
+function resumeOptions(source: ByteStore, { from, stat, resumeFrom }: Copy): ResumeOptions | undefined {
   const { byteLength, etag, modifiedMs } = stat;
   if (byteLength === undefined || byteLength < resumeFrom) return undefined;
   // Versions of a store that forgets its values may come again for others.
@@ -108,7 +119,7 @@ function resumeOptions(source: ByteStore, { from, stat, resumeFrom }: ItemCopy):
 }
 
 /** Where a store has no etags to read by, finds out afterwards that the source has changed meanwhile. */
-async function checkSource(source: ByteStore, { from, stat, signal }: ItemCopy, byteLength: number): Promise<void> {
+async function checkSource(source: ByteStore, { from, stat, signal }: Copy, byteLength: number): Promise<void> {
   const context = { backend: source.name, operation: "copy", identifier: from };
   if (stat.byteLength !== undefined && byteLength !== stat.byteLength) {
     throw new StorageError("CORRUPT", `"${from}" has ${stat.byteLength} bytes, but ${byteLength} came`, context);

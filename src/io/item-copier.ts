@@ -66,7 +66,7 @@ function byteCopier(source: ByteStore, target: ByteStore): ItemCopier {
     async copy(item) {
       const { stat, replaces, readsBack, signal } = item;
       const [from, to] = [keyIn(source, item.from), keyIn(target, item.to)];
-      const crc = await copyBytes(source, target, { ...item, from, to });
+      const { crc } = await copyBytes(source, target, { ...item, from, to });
       if (!readsBack) return;
       const copied = await target.stat(to, { signal });
       const isRight =
