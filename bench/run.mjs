@@ -4,7 +4,9 @@ import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const names =
-  process.argv.length > 2 ? process.argv.slice(2) : ["frames", "small-frames", "files", "workspace", "import"];
+  process.argv.length > 2
+    ? process.argv.slice(2)
+    : ["frames", "small-frames", "files", "bytes", "direct", "layers", "workspace", "import"];
 const [load] = loadavg();
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, load ${load.toFixed(1)} at the start`);
 for (const name of names) {

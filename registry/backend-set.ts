@@ -10,6 +10,7 @@ import type { InstanceConfig } from "../src/core/descriptor.ts";
 import { runAll, StorageError, StorageResolutionError } from "../src/core/errors.ts";
 import type { FrameWriter } from "../src/core/frame-writer.ts";
 import type { PermitPool } from "../src/layers/permit-pool.ts";
+import type { RetryBudget } from "../src/layers/retrier.ts";
 import { Instance, type InstanceContext } from "./instance.ts";
 import { type RegisterOptions, type Registry, unknownName } from "./registry.ts";
 import { isUri, resolveUri } from "./uri.ts";
@@ -65,6 +66,7 @@ export class BackendSet implements AsyncDisposable {
   #lastNumber = 0;
   /** Pools of `limit` layers that have a name, shared by all instances. */
   readonly #pools = new Map<string, PermitPool>();
+  readonly #budgets = new Map<string, RetryBudget>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -292,6 +294,7 @@ export class BackendSet implements AsyncDisposable {
       backend: (reference) => this.#backendFor(instance, reference),
       baseDirectory: this.#options.baseDirectory,
       pools: this.#pools,
+      budgets: this.#budgets,
       signal,
     };
   }

@@ -37,7 +37,12 @@ export const builtins: readonly LazyBackend[] = [
     schemes: ["s3"],
     contractVersion: 1,
     summary: "Objects in a bucket of Amazon S3 or a service that speaks it",
-    capabilities: { ...storageCapabilities, directories: false },
+    capabilities: {
+      ...storageCapabilities,
+      directories: false,
+      flatKeys: true,
+      requiresFilesystemValidation: false,
+    },
     opens: { store: true, values: true, writer: false },
     load: () => import("../backends/s3/index.ts"),
   },

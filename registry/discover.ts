@@ -58,6 +58,12 @@ export async function discoverBackends(folder: string): Promise<Discovery> {
   return { packages: packages.sort((a, b) => compareKeys(a.name, b.name)), problems };
 }
 
+/** What {@link registerDiscovered} found and registered. */
+export interface DiscoveredBackends extends Discovery {
+  /** What is registered now. */
+  readonly backends: readonly BackendInfo[];
+}
+
 /**
  * Imports the modules of a discovery and registers what they export. All are tried; those that work stay registered.
  *
@@ -76,6 +82,38 @@ export async function loadDiscovered(
     "Discovered backends failed to load",
   );
   return registered;
+}
+
+/**
+ * Looks through `node_modules` of a folder and registers what the packages there bring. This runs code that nobody has
+ * named, so it is for callers who want just that; a session file cannot ask for it.
+ *
+ * @param folder - The folder that holds `node_modules`.
+ * @returns What is registered, and a problem for each package that is broken or whose key is taken. None hides another.
+ */
+export async function registerDiscovered(
+  registry: Registry,
+  folder: string,
+  options: Omit<PluginOptions, "base"> = {},
+): Promise<DiscoveredBackends> {
+  const { packages, problems } = await discoverBackends(folder);
+  const found = { packages, problems: [...problems], backends: [] as BackendInfo[] };
+  for (const each of packages) {
+    try {
+      found.backends.push(...(await loadDiscovered(registry, { packages: [each], problems: [] }, options)));
+    } catch (cause) {
+      const message = `Package "${each.name}" brings a backend that cannot be used: ${reasonsOf(cause)}`;
+      found.problems.push(
+        new StorageError("CONFIG_INVALID", message, { operation: "discover", identifier: each.name, cause }),
+      );
+    }
+  }
+  return found;
+}
+
+function reasonsOf(error: unknown): string {
+  const failures: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("; ");
 }
 
 async function packageFolders(modules: string): Promise<string[]> {

@@ -1,7 +1,7 @@
 /**
  * Backends by key: registration, named instances, plug-ins.
  *
- * @module
+ * @module sluice/registry
  */
 export { type BackendClass, type BackendDeclaration, backend } from "./backend.ts";
 export type { AnyBackendDescriptor, BackendInfo, BackendOpens, LazyBackend } from "./backend-info.ts";
@@ -14,7 +14,14 @@ export {
   resetMemoryBackend,
   storageRegistry,
 } from "./default-set.ts";
-export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "./discover.ts";
+export {
+  type DiscoveredBackends,
+  type DiscoveredPackage,
+  type Discovery,
+  discoverBackends,
+  loadDiscovered,
+  registerDiscovered,
+} from "./discover.ts";
 export { loadPlugins, type PluginOptions } from "./plugins.ts";
 export { type RegisterOptions, Registry } from "./registry.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "./uri.ts";

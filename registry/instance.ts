@@ -6,6 +6,7 @@ import type { InstanceConfig, OpenContext } from "../src/core/descriptor.ts";
 import { runAll, StorageError } from "../src/core/errors.ts";
 import type { FrameWriter } from "../src/core/frame-writer.ts";
 import type { PermitPool } from "../src/layers/permit-pool.ts";
+import type { RetryBudget } from "../src/layers/retrier.ts";
 import type { LayerConfig } from "../src/layers/stack.ts";
 import { openFileBackend } from "./open-file-backend.ts";
 import type { Registry } from "./registry.ts";
@@ -39,6 +40,8 @@ class Once<T> {
 export interface InstanceContext extends OpenContext {
   /** Pools of `limit` layers by name. */
   readonly pools: Map<string, PermitPool>;
+  /** Budgets of `retry` layers by name. */
+  readonly budgets: Map<string, RetryBudget>;
 }
 
 /** An instance by configuration, opened on demand, or a live one. */
@@ -143,7 +146,7 @@ export class Instance {
   async #layered(store: ByteStore, layers: readonly LayerConfig[], context: InstanceContext): Promise<ByteStore> {
     const { stack } = await import("../src/layers/stack.ts");
     try {
-      return await stack(store, layers, { store: context.store, pools: context.pools });
+      return await stack(store, layers, { store: context.store, pools: context.pools, budgets: context.budgets });
     } catch (error) {
       await store.close();
       throw error;

@@ -3,6 +3,8 @@
 # state outside DIR. Needs root and the packages ceph-mon, ceph-osd, radosgw and ceph-common. Prints the endpoint.
 #
 #   scripts/start-ceph.sh DIR [PORT]      scripts/stop-ceph.sh DIR
+#
+# It holds 2 GiB, or SLUICE_CEPH_BYTES.
 set -euo pipefail
 dir=${1:?usage: start-ceph.sh DIR [PORT]}
 port=${2:-7480}
@@ -56,7 +58,7 @@ log file = $dir/log/\$name.log
 crash dir = $dir/log
 keyring = $dir/keyring
 osd objectstore = memstore
-memstore device bytes = 2147483648
+memstore device bytes = ${SLUICE_CEPH_BYTES:-2147483648}
 [mon]
 mon data = $dir/mon
 [osd]

@@ -3,7 +3,7 @@
  * acquisition, sessions and test kits are subpaths: `sluice/codecs`, `sluice/acquire`, `sluice/session`,
  * `sluice/testing`.
  *
- * @module
+ * @module sluice
  */
 
 export { type BackendClass, type BackendDeclaration, backend } from "../registry/backend.ts";
@@ -22,7 +22,14 @@ export {
   resetMemoryBackend,
   storageRegistry,
 } from "../registry/default-set.ts";
-export { type DiscoveredPackage, type Discovery, discoverBackends, loadDiscovered } from "../registry/discover.ts";
+export {
+  type DiscoveredBackends,
+  type DiscoveredPackage,
+  type Discovery,
+  discoverBackends,
+  loadDiscovered,
+  registerDiscovered,
+} from "../registry/discover.ts";
 export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
 export { type RegisterOptions, Registry } from "../registry/registry.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "../registry/uri.ts";
@@ -163,7 +170,13 @@ export {
   zeros,
 } from "./core/nd-array.ts";
 export { type FieldCheck, field, optionsSchema } from "./core/options-schema.ts";
-export { type BackendStat, type DoStatOptions, fileFilter, ReadableBackend } from "./core/readable-backend.ts";
+export {
+  type BackendStat,
+  type DoStatOptions,
+  fileFilter,
+  type LoadArraysOptions,
+  ReadableBackend,
+} from "./core/readable-backend.ts";
 export { ReadableStore, readOnlyCapabilities } from "./core/readable-store.ts";
 export {
   type ArrayLevel,
@@ -175,6 +188,7 @@ export {
   type SampleOptions,
   sampleRegion,
 } from "./core/region.ts";
+export type { KeptBytes, OpenByteWriterOptions, ResumeOptions } from "./core/resumable-write.ts";
 export { type ResolvedSelection, resolveSelection } from "./core/selection.ts";
 export { ReadOnlyBackend, StreamingBackend, VirtualBackend, type WithContext } from "./core/special-backends.ts";
 export { type DoSaveOptions, StorageBackend } from "./core/storage-backend.ts";

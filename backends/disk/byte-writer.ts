@@ -1,5 +1,4 @@
 /** Writes one value of a disk store piece by piece. */
-import { open } from "node:fs/promises";
 import { crc32c, crc32cHex } from "../../src/codecs/crc32c.ts";
 import type {
   ByteSource,
@@ -13,7 +12,9 @@ import type {
 import { byteSourceLength } from "../../src/core/byte-store.ts";
 import { checkAborted, checkInteger, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError } from "../../src/core/errors.ts";
+import type { KeptBytes } from "../../src/core/resumable-write.ts";
 import { translateErrno } from "./errno.ts";
+import { CHECKPOINT_BYTES, crcOfFile, type PartialFile } from "./partial-file.ts";
 import type { TempFile } from "./temp-file.ts";
 
 /** What the store lends its writer. */
@@ -27,14 +28,14 @@ export interface WriterHost {
   readonly context: ErrorContext;
 }
 
-/** Bytes read at a time to check what was not written in order. */
-const CHECKSUM_CHUNK = 4 << 20;
-
 /**
  * A writer into a temporary file. Each chunk gets its place in the file when it is handed in, so that any number may be
  * under way at once and none waits for another: the device sees them as fast as they come.
  */
 export class DiskByteWriter implements ByteWriter {
+  readonly kept?: KeptBytes | undefined;
+  /** There if the writer was asked to go on with an earlier one. */
+  readonly suspend?: () => Promise<void>;
   readonly #file: TempFile;
   readonly #host: WriterHost;
   readonly #pending = new Set<Promise<void>>();
@@ -45,11 +46,23 @@ export class DiskByteWriter implements ByteWriter {
   #failure: unknown;
   #closing: Promise<WriteResult> | undefined;
   #isOpen = true;
+  readonly #partial: PartialFile | undefined;
+  #marked = 0;
 
-  constructor(file: TempFile, host: WriterHost) {
+  /** @param partial - The beginning that it goes on with, and leaves for the next one. */
+  constructor(file: TempFile, host: WriterHost, partial?: PartialFile) {
     this.#file = file;
     this.#host = host;
     this.#crc = host.options.checksum === undefined ? undefined : 0;
+    this.#partial = partial;
+    if (partial === undefined) return;
+    this.kept = partial.kept;
+    const { byteLength = 0, crc32c = 0 } = partial.kept ?? {};
+    this.#byteLength = byteLength;
+    this.#next = byteLength;
+    this.#marked = byteLength;
+    this.#crc = crc32c;
+    this.suspend = () => this.#suspend(partial);
   }
 
   get byteLength(): number {
@@ -66,7 +79,8 @@ export class DiskByteWriter implements ByteWriter {
     if (this.#crc !== undefined) this.#crc = position === this.#byteLength ? crcOf(chunk, this.#crc) : undefined;
     this.#byteLength = Math.max(this.#byteLength, this.#next);
     // Not aborted from here on: the place of the chunk is taken, and leaving it empty would publish a hole.
-    const work = this.#file.write(chunk, position, undefined, context).catch((error: unknown) => {
+    const writing = this.#file.write(chunk, position, undefined, context).then(() => this.#mark());
+    const work = writing.catch((error: unknown) => {
       this.#failure ??= error;
       throw translateErrno(error, context);
     });
@@ -107,6 +121,34 @@ export class DiskByteWriter implements ByteWriter {
     await this.abort();
   }
 
+  /** What is written without a hole once nothing is under way; `undefined` if chunks came out of order or failed. */
+  get #solid(): KeptBytes | undefined {
+    if (this.#failure !== undefined || this.#crc === undefined) return undefined;
+    return { byteLength: this.#byteLength, crc32c: this.#crc };
+  }
+
+  /** Notes now and then how far the value is, for the case that the process is killed. */
+  async #mark(): Promise<void> {
+    const solid = this.#solid;
+    if (this.#partial === undefined || solid === undefined || this.#pending.size > 1) return;
+    if (solid.byteLength - this.#marked < CHECKPOINT_BYTES) return;
+    this.#marked = solid.byteLength;
+    await this.#partial.mark(this.#file, solid);
+  }
+
+  async #suspend(partial: PartialFile): Promise<void> {
+    // A close under way decides itself what becomes of the value.
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await Promise.allSettled(this.#pending);
+    try {
+      await partial.setAside(this.#file, this.#solid);
+    } finally {
+      this.#host.released();
+    }
+  }
+
   async #close({ signal }: OperationOptions): Promise<WriteResult> {
     const { context, options } = this.#host;
     try {
@@ -129,7 +171,7 @@ export class DiskByteWriter implements ByteWriter {
 
   async #checksum(): Promise<Checksum | undefined> {
     if (this.#host.options.checksum === undefined) return undefined;
-    return { algorithm: "crc32c", value: crc32cHex(this.#crc ?? (await crcOfFile(this.#file.path))) };
+    return { algorithm: "crc32c", value: crc32cHex(this.#crc ?? ((await crcOfFile(this.#file.path)) as number)) };
   }
 }
 
@@ -137,19 +179,4 @@ export class DiskByteWriter implements ByteWriter {
 export function crcOf(bytes: ByteSource, seed = 0): number {
   if (bytes instanceof Uint8Array) return crc32c(bytes, seed);
   return bytes.reduce((crc, part) => crc32c(part, crc), seed);
-}
-
-async function crcOfFile(path: string): Promise<number> {
-  const handle = await open(path);
-  try {
-    const chunk = new Uint8Array(CHECKSUM_CHUNK);
-    let crc = 0;
-    for (;;) {
-      const { bytesRead } = await handle.read(chunk, 0, chunk.length, null);
-      if (bytesRead === 0) return crc;
-      crc = crc32c(chunk.subarray(0, bytesRead), crc);
-    }
-  } finally {
-    await handle.close();
-  }
 }

@@ -5,6 +5,7 @@ import type { ListEntry, ListOptions, ObjectStat } from "../../src/core/byte-sto
 import { checkAborted } from "../../src/core/checks.ts";
 import type { ErrorContext } from "../../src/core/errors.ts";
 import { type TreeEntry, type WalkedEntry, walkTree } from "../../src/core/listing.ts";
+import { directoryStat } from "../../src/core/store-answers.ts";
 import { unlessErrno } from "./errno.ts";
 import type { Place } from "./place.ts";
 import { etagOf } from "./temp-file.ts";
@@ -34,7 +35,7 @@ export async function* listDisk(place: Place, options: ListOptions, context: Err
 export async function describeKey(place: Place, key: string, isFollowing: boolean): Promise<ObjectStat> {
   const { path } = await place.locate(key);
   const found = await unlessErrno(lstat(path, { bigint: true }), ...(key === "" ? ["ENOENT"] : []));
-  if (found === undefined) return { key, kind: "directory", byteLength: 0, modifiedMs: undefined, etag: undefined };
+  if (found === undefined) return directoryStat(key);
   const target = found.isSymbolicLink() && isFollowing ? await place.followed(key) : undefined;
   return describeStat(key, path, target ?? found);
 }

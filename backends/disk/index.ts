@@ -1,4 +1,8 @@
-/** Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened. */
+/**
+ * Files in folders: the descriptor of the disk backend. Light; the store is loaded when it is opened.
+ *
+ * @module sluice/backends/disk
+ */
 import { isAbsolute, join } from "node:path";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { describe } from "../../src/core/checks.ts";
@@ -23,6 +27,18 @@ export interface DiskOptions {
    * perhaps not the name, `"none"` survives the end of the process. Default `"full"`.
    */
   readonly durability?: "full" | "data" | "none" | undefined;
+  /**
+   * `"auto"`: writers of many bytes that ask for it (the Zarr writer does) write past the cache of the operating system
+   * where the file system can, unless `durability` is `"none"`. `"never"`: all bytes go through the cache.
+   * Default `"auto"`.
+   */
+  readonly direct?: "never" | "auto" | undefined;
+  /**
+   * Which names are written: `"system"`, whatever this system takes, or `"portable"`, only what Windows, macOS and Linux
+   * all keep as it is, and never two that differ only in case. What is there is read and listed in both cases.
+   * Default `"system"`.
+   */
+  readonly names?: "system" | "portable" | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
   readonly ifExists?: IfExists | undefined;
 }
@@ -38,6 +54,8 @@ export interface DiskMaintenance {
 const optionsOfDisk = optionsSchema<DiskOptions>({
   root: field.text,
   durability: field.oneOf("full", "data", "none"),
+  direct: field.oneOf("never", "auto"),
+  names: field.oneOf("system", "portable"),
   ifExists: field.oneOf("error", "replace", "skip"),
 });
 
@@ -48,7 +66,7 @@ export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
   summary: "Files in folders; every write atomic and durable",
   capabilities: { ...storageCapabilities, symlinks: true, absoluteKeys: "distinct" },
   options: async () => optionsOfDisk,
-  openStore: async ({ root, durability }, context) => {
+  openStore: async ({ root, durability, direct, names }, context) => {
     if (durability !== undefined && !["full", "data", "none"].includes(durability)) {
       throw new StorageError(
         "CONFIG_INVALID",
@@ -59,7 +77,7 @@ export const disk: BackendDescriptor<DiskOptions> = defineBackend<DiskOptions>({
     const { DiskStore } = await import("./store.ts");
     const base = context.baseDirectory ?? process.cwd();
     const folder = root === undefined || isAbsolute(root) ? root : join(base, root);
-    return new DiskStore({ root: folder, durability, name: context.instance });
+    return new DiskStore({ root: folder, durability, direct, names, name: context.instance });
   },
 });
 

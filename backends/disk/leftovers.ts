@@ -6,7 +6,7 @@ import { checkAborted } from "../../src/core/checks.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { unlessErrno } from "./errno.ts";
 import { breakDeadLock, isLockName, lockOwner } from "./process-lock.ts";
-import { isOnThisMachine, isOwnerDead, isTempName, tempOwner } from "./temp-name.ts";
+import { isOnThisMachine, isOwnerDead, isTempName, parsePartialName, tempOwner } from "./temp-name.ts";
 
 /** A temporary file that nobody will finish. */
 export interface Leftover {
@@ -64,6 +64,7 @@ export async function removeLeftover(
 
 async function isLeftover(path: string, modifiedMs: number, olderThanMs: number | undefined): Promise<boolean> {
   const name = basename(path);
+  if (parsePartialName(name)?.isSetAside) return true;
   const owner = isLockName(name) ? await lockOwner(path) : tempOwner(name);
   if (owner !== undefined && isOnThisMachine(owner)) return isOwnerDead(owner);
   return olderThanMs !== undefined && Date.now() - modifiedMs > olderThanMs;

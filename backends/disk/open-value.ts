@@ -7,7 +7,7 @@ import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { translateErrno } from "./errno.ts";
 import { isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
-import { etagOf } from "./temp-file.ts";
+import { etagOf, statHandle } from "./temp-file.ts";
 
 /** Bytes that one system call gets at most, so that an abort is seen between two of them. */
 const MAX_CALL = 64 << 20;
@@ -36,13 +36,17 @@ export class OpenValue {
     this.#context = context;
   }
 
-  /** Opens a path for reading. */
-  static async open(path: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
+  /**
+   * Opens a path for reading.
+   *
+   * @param isLocal - See `Place.isLocal`.
+   */
+  static async open(path: string, isLocal: boolean, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer and hold a thread for ever.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       checkAborted(options.signal, context);
-      const stat = await handle.stat({ bigint: true });
+      const stat = await statHandle(handle, isLocal);
       if (stat.isDirectory()) throw isDirectoryError(context);
       if (!stat.isFile()) throw notAFile(context);
       if (options.ifMatch !== undefined && etagOf(stat) !== options.ifMatch) throw preconditionFailed(context);
@@ -89,7 +93,10 @@ export class OpenValue {
     return results;
   }
 
-  /** A stream that reads only when it is asked to, and closes the file at its end, its failure or its cancellation. */
+  /**
+   * A stream that reads only when it is asked to, and closes the file at its end, its failure or its cancellation. A
+   * stream of bytes: a reader that brings memory of its own (`mode: "byob"`) gets it filled.
+   */
   stream(range: ByteRange | undefined, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
     const { offset, length } = resolveRange(range, this.byteLength, this.#context);
     const end = offset + length;
@@ -104,8 +111,9 @@ export class OpenValue {
       await this.close();
     };
     let onAbort = () => {};
-    return new ReadableStream<Uint8Array>(
+    return new ReadableStream(
       {
+        type: "bytes",
         start: (controller) => {
           onAbort = () => {
             controller.error(this.#abortError(signal));
@@ -115,16 +123,21 @@ export class OpenValue {
         },
         pull: async (controller) => {
           try {
-            const part = { offset: position, length: Math.min(STREAM_CHUNK, end - position) };
-            const work = this.#readExactly(part, undefined);
-            reading = work;
-            const bytes = await work;
+            const request = controller.byobRequest;
+            const room = request?.view ?? undefined;
+            const length = Math.min(room?.byteLength ?? STREAM_CHUNK, end - position);
+            const bytes = room === undefined ? freshBytes(length) : bytesOf(room, length);
+            reading = this.#fill(bytes, position, undefined);
+            await reading;
             if (isClosed) return;
-            position += bytes.length;
-            if (bytes.length > 0) controller.enqueue(bytes);
+            position += length;
+            if (length > 0 && request !== null) request.respond(length);
+            else if (length > 0) controller.enqueue(bytes);
             if (position < end) return;
             await finish();
             controller.close();
+            // A reader that waits with its memory is told only so that nothing more comes.
+            controller.byobRequest?.respond(0);
           } catch (error) {
             await finish();
             throw translateErrno(error, this.#context);
@@ -146,12 +159,15 @@ export class OpenValue {
   }
 
   async #readExactly({ offset, length }: ResolvedRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    // Not from the pool that Buffers share, and not zeroed: every byte is overwritten before anyone sees it.
-    const { buffer } = Buffer.allocUnsafeSlow(length);
-    const bytes = new Uint8Array(buffer, 0, length);
-    for (let done = 0; done < length; ) {
+    const bytes = freshBytes(length);
+    await this.#fill(bytes, offset, signal);
+    return bytes;
+  }
+
+  async #fill(bytes: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<void> {
+    for (let done = 0; done < bytes.byteLength; ) {
       checkAborted(signal, this.#context);
-      const count = Math.min(MAX_CALL, length - done);
+      const count = Math.min(MAX_CALL, bytes.byteLength - done);
       const { bytesRead } = await this.#handle.read(bytes, done, count, offset + done);
       if (bytesRead === 0) {
         const message = `"${this.#context.identifier}" became shorter while it was read: another program writes into it`;
@@ -160,6 +176,15 @@ export class OpenValue {
       done += bytesRead;
     }
     checkAborted(signal, this.#context);
-    return bytes;
   }
+}
+
+/** Memory that is not from the pool that Buffers share, and not zeroed: every byte is overwritten before it is seen. */
+function freshBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer, 0, length);
+}
+
+/** The first bytes of the memory of a reader. */
+function bytesOf(room: ArrayBufferView, length: number): Uint8Array {
+  return new Uint8Array(room.buffer, room.byteOffset, length);
 }

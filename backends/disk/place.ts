@@ -1,10 +1,11 @@
 /** From keys to paths, and the walls around the root. */
 import { type BigIntStats, constants } from "node:fs";
-import { lstat, mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { lstat, mkdir, open, realpath, rmdir, stat, statfs } from "node:fs/promises";
+import { type PlatformPath, posix, win32 } from "node:path";
 import { StorageError } from "../../src/core/errors.ts";
-import { isInside, normalizeKey, parentKey } from "../../src/core/key.ts";
+import { encodeKey, normalizeKey, parentKey } from "../../src/core/key.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
+import { checkPortable, checkSpelling, type NamePolicy, type PathRules } from "./key-names.ts";
 import { isTempName, TEMP_PREFIX } from "./temp-name.ts";
 
 /** Where a key is, once the links above it are followed. */
@@ -21,54 +22,108 @@ export interface WriteTarget extends Location {
   readonly stat: BigIntStats | undefined;
 }
 
+/** Types that Linux gives to file systems without a server or another program behind them: ext, XFS, Btrfs, tmpfs, ZFS, F2FS, overlay. */
+const LOCAL_FILE_SYSTEMS = [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0xf2f52010, 0x794c7630];
+
+/** Options of a {@link Place}. */
+export interface PlaceOptions {
+  /** Which names are written. Default `"system"`. */
+  readonly names?: NamePolicy | undefined;
+  /** Whose rules paths follow. Default: those of this system. */
+  readonly rules?: PathRules | undefined;
+}
+
 /** The folder that a store lives in. */
 export class Place {
   /** Absolute path of the root; `/` where none was configured. */
   readonly root: string;
-  /** False: the whole file system is the root, and there is nothing outside. */
+  /** False: the whole file system (on Windows: a whole drive) is the root. */
   readonly isWalled: boolean;
+  readonly #names: NamePolicy;
+  readonly #isWindows: boolean;
+  readonly #paths: PlatformPath;
   #realRoot: string | undefined;
+  #isLocal = false;
 
-  constructor(root: string | undefined) {
-    this.root = resolve(root ?? sep);
-    this.isWalled = this.root !== resolve(sep);
+  constructor(root: string | undefined, options: PlaceOptions = {}) {
+    this.#names = options.names ?? "system";
+    this.#isWindows = (options.rules ?? process.platform) === "win32";
+    this.#paths = this.#isWindows ? win32 : posix;
+    this.root = this.#paths.resolve(root ?? this.#paths.sep);
+    this.isWalled = this.root !== this.#paths.resolve(this.#paths.sep);
+  }
+
+  /**
+   * True if the root is known to be on a file system of this machine that answers from memory what an open file is.
+   * Something slower may be mounted below; then such an answer takes longer, and is right.
+   */
+  get isLocal(): boolean {
+    return this.#isLocal;
   }
 
   /** The key of a path from outside. See `ByteStore.resolve`. */
   resolve(address: string): string {
+    if (typeof address !== "string") return normalizeKey(address);
+    if (this.#isWindows) return this.#resolveOnWindows(address);
+    const { isAbsolute, join } = posix;
     if (!this.isWalled) return normalizeKey(isAbsolute(address) ? address : join(process.cwd(), address));
-    if (typeof address !== "string" || !isAbsolute(address)) return normalizeKey(address);
+    if (!isAbsolute(address)) return normalizeKey(address);
     // Normalised first: NUL and half surrogates are refused, and `/root/../x` is seen for what it is.
-    const inside = relative(this.root, `/${normalizeKey(address)}`);
-    if (inside === ".." || inside.startsWith(`..${sep}`)) throw outside(address, this.root);
+    const inside = posix.relative(this.root, `/${normalizeKey(address)}`);
+    if (!isBelow(inside, posix)) throw outside(address, this.root);
     return normalizeKey(inside);
   }
 
-  /** Checks a key and normalises it. Names of temporary files are no keys. */
+  /** Checks a key and normalises it. Names of temporary files are no keys, nor is what leads elsewhere on Windows. */
   key(key: string): string {
     const normal = normalizeKey(key);
     if (normal.includes(TEMP_PREFIX) && normal.split("/").some(isTempName)) {
       throw new StorageError("INVALID_KEY", `Names that begin with "${TEMP_PREFIX}" are kept for temporary files`);
     }
+    if (this.#isWindows) checkPortable(normal, "choose a name without it");
     return normal;
   }
 
   /** The path of a normalised key, links not followed. */
   path(key: string): string {
-    return join(this.root, key);
+    return this.#paths.join(this.root, key);
   }
 
   /** The key of a real path inside the root. */
   keyOf(realPath: string, realRoot: string): string {
-    return relative(realRoot, realPath).split(sep).join("/");
+    return this.#paths.relative(realRoot, realPath).split(this.#paths.sep).join("/");
+  }
+
+  /** The `file:` URI of a normalised key. */
+  uri(key: string): string {
+    const path = this.path(key);
+    if (!this.#isWindows) return `file://localhost${encodeKey(path)}`;
+    const [first = "", ...rest] = path.split(win32.sep).filter((name) => name !== "");
+    // `\\server\share` has its own host; the colon of a drive stays as it is.
+    if (path.startsWith(win32.sep)) return `file://${[first, encodeKey(rest.join("/"))].join("/")}`;
+    return `file://localhost/${[first, ...rest.map(encodeURIComponent)].join("/")}`;
+  }
+
+  /**
+   * Checks a key that is about to be written.
+   *
+   * @throws A {@link StorageError} `INVALID_KEY` if names must be portable, and one of them is not.
+   */
+  async checkNew(key: string): Promise<void> {
+    if (this.#names !== "portable" || key === "") return;
+    checkPortable(key, 'choose another, or let this store write any name: names: "system"');
+    await checkSpelling(this.root, key);
   }
 
   /** The real root. Rejects with `ENOENT` if it is not there yet. */
   async realRoot(): Promise<string> {
     if (!this.isWalled) return this.root;
+    if (this.#realRoot !== undefined) return this.#realRoot;
     // Asked anew while it is missing; kept once it is known. A root that is moved under an open store is not followed.
-    this.#realRoot ??= await realpath(this.root);
-    return this.#realRoot;
+    const found = await realpath(this.root);
+    this.#isLocal = LOCAL_FILE_SYSTEMS.includes((await statfs(found)).type);
+    this.#realRoot = found;
+    return found;
   }
 
   /**
@@ -78,10 +133,10 @@ export class Place {
    */
   async locate(key: string): Promise<Location> {
     const path = this.path(key);
-    if (!this.isWalled || key === "") return { directory: dirname(path), path };
-    const above = dirname(path);
+    const above = this.#paths.dirname(path);
+    if (!this.isWalled || key === "") return { directory: above, path };
     const directory = above === this.root ? await this.realRoot() : await this.#inside(await realpath(above), key);
-    return { directory, path: join(directory, path.slice(path.lastIndexOf(sep) + 1)) };
+    return { directory, path: this.#paths.join(directory, this.#paths.basename(path)) };
   }
 
   /**
@@ -98,12 +153,13 @@ export class Place {
   async locateLoosely(key: string): Promise<Location> {
     const location = await unlessErrno(this.locate(key), "ENOENT", "ENOTDIR");
     if (location !== undefined) return location;
-    const path = join(await this.realRoot(), key);
-    return { directory: dirname(path), path };
+    const path = this.#paths.join(await this.realRoot(), key);
+    return { directory: this.#paths.dirname(path), path };
   }
 
   /** As {@link Place.locate}; makes the directories above that are missing. */
   async locateNew(key: string, isDurable: boolean): Promise<Location> {
+    await this.checkNew(key);
     const location = await unlessErrno(this.locate(key), "ENOENT");
     if (location !== undefined && (await unlessErrno(lstat(location.directory), "ENOENT"))) return location;
     await this.makeDirectories(parentKey(key), isDurable);
@@ -114,7 +170,7 @@ export class Place {
   async followed(key: string): Promise<BigIntStats | undefined> {
     const real = await unlessErrno(realpath(this.path(key)), "ENOENT", "ELOOP", "ENOTDIR");
     if (real === undefined) return undefined;
-    if (this.isWalled && !isInside(real, await this.realRoot())) return undefined;
+    if (this.isWalled && !this.#isInside(real, await this.realRoot())) return undefined;
     return unlessErrno(stat(real, { bigint: true }), "ENOENT");
   }
 
@@ -128,13 +184,17 @@ export class Place {
    * Rejects with `ENOENT` if the directory above is missing.
    */
   async writeTarget(key: string): Promise<WriteTarget> {
-    const location = await this.locate(key);
-    const found = await unlessErrno(lstat(location.path, { bigint: true }), "ENOENT");
+    await this.checkNew(key);
+    // Asked at the same time as where the key is: nearly always no link leads elsewhere, and the answer is the right one.
+    const guess = this.#realRoot === undefined ? this.path(key) : this.#paths.join(this.#realRoot, key);
+    const [location, early] = await Promise.all([this.locate(key), lookAt(guess).catch(() => "unknown" as const)]);
+    const isRight = location.path === guess && early !== "unknown";
+    const found = isRight ? early : await lookAt(location.path);
     if (!found?.isSymbolicLink()) return { ...location, stat: found };
     const real = await unlessErrno(realpath(location.path), "ENOENT", "ELOOP");
     if (real === undefined) return { ...location, stat: undefined };
     if (this.isWalled) await this.#inside(real, key);
-    return { directory: dirname(real), path: real, stat: await stat(real, { bigint: true }) };
+    return { directory: this.#paths.dirname(real), path: real, stat: await stat(real, { bigint: true }) };
   }
 
   /**
@@ -143,7 +203,9 @@ export class Place {
    * @returns Paths of those that were not there before, the topmost first.
    */
   async makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+    const { dirname, join, relative, sep } = this.#paths;
     const path = this.path(key);
+    await this.checkNew(key);
     if (this.isWalled) await this.#checkNearest(path, key);
     const first = await mkdir(path, { recursive: true });
     if (first === undefined) return [];
@@ -155,7 +217,7 @@ export class Place {
 
   /** Checks the nearest directory that exists: what is made below it is real, and so inside if that is. */
   async #checkNearest(path: string, key: string): Promise<void> {
-    for (let nearest = path; nearest !== this.root; nearest = dirname(nearest)) {
+    for (let nearest = path; nearest !== this.root; nearest = this.#paths.dirname(nearest)) {
       const real = await unlessErrno(realpath(nearest), "ENOENT");
       if (real !== undefined) {
         await this.#inside(real, key);
@@ -166,16 +228,35 @@ export class Place {
 
   async #inside(realPath: string, key: string): Promise<string> {
     const realRoot = await this.realRoot();
-    if (isInside(realPath, realRoot)) return realPath;
+    if (this.#isInside(realPath, realRoot)) return realPath;
     throw outside(key, this.root);
   }
+
+  #isInside(realPath: string, realRoot: string): boolean {
+    return realPath === realRoot || isBelow(this.#paths.relative(realRoot, realPath), this.#paths);
+  }
+
+  /** Addresses are paths there: both slashes separate. What is on another drive or server is outside. */
+  #resolveOnWindows(address: string): string {
+    // `C:x` is a path below the working directory of that drive, which only Windows knows.
+    if (/^[a-z]:(?![\\/])/i.test(address)) throw outside(address, this.root);
+    const path = win32.isAbsolute(address) || this.isWalled ? address : win32.join(process.cwd(), address);
+    const inside = win32.relative(this.root, win32.resolve(this.root, path));
+    if (!isBelow(inside, win32)) throw outside(address, this.root);
+    return this.key(inside.split(win32.sep).join("/"));
+  }
+}
+
+/** What is at a path, links not followed; `undefined` if nothing is. */
+function lookAt(path: string): Promise<BigIntStats | undefined> {
+  return unlessErrno(lstat(path, { bigint: true }), "ENOENT");
 }
 
 /** Removes directories that a failed write has made, as far as they are empty. */
 export async function removeMade(directories: readonly string[]): Promise<void> {
   for (const directory of [...directories].reverse()) {
-    // Somebody else may have put something there, or removed it; then it is theirs.
-    await unlessErrno(rmdir(directory), "ENOTEMPTY", "EEXIST", "ENOENT");
+    // Somebody else may have put something there, removed it, or put a link in its place; then it is theirs.
+    await unlessErrno(rmdir(directory), "ENOTEMPTY", "EEXIST", "ENOENT", "ENOTDIR");
   }
 }
 
@@ -190,6 +271,11 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** True if a relative path stays where it begins. */
+function isBelow(path: string, { sep, isAbsolute }: PlatformPath): boolean {
+  return path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
 }
 
 function outside(address: string, root: string): StorageError {

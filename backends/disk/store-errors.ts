@@ -1,11 +1,11 @@
 /** Errors that several operations of the disk store have in common. */
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { directoryInTheWay, otherVersion } from "../../src/core/store-answers.ts";
 import { errnoOf } from "./errno.ts";
 
 /** The error of a condition that does not hold. */
 export function preconditionFailed(context: ErrorContext): StorageError {
-  const message = `"${context.identifier}" in "${context.backend}" is not the version asked for`;
-  return new StorageError("PRECONDITION_FAILED", message, context);
+  return otherVersion(context.identifier ?? "", context);
 }
 
 /** The error of a target that is taken. */
@@ -16,9 +16,9 @@ export function alreadyExists(context: ErrorContext, cause?: unknown): StorageEr
 
 /** The error of a directory where a value was needed. */
 export function isDirectoryError(context: ErrorContext): StorageError {
-  const isRoot = context.identifier === "" || context.identifier === "/";
-  const what = isRoot ? `The root of "${context.backend}"` : `"${context.identifier}" in "${context.backend}"`;
-  return new StorageError("IS_A_DIRECTORY", `${what} is a directory`, context);
+  const { identifier = "", backend } = context;
+  if (identifier !== "" && identifier !== "/") return directoryInTheWay(identifier, context);
+  return new StorageError("IS_A_DIRECTORY", `The root of "${backend}" is a directory`, context);
 }
 
 /** The error of something that is neither a file nor a directory. */

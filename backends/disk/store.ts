@@ -22,7 +22,8 @@ import type {
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
-import { encodeKey, isInside } from "../../src/core/key.ts";
+import { isInside } from "../../src/core/key.ts";
+import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { crcOf } from "./byte-writer.ts";
 import { describeKey, listDisk } from "./directory.ts";
 import {
@@ -35,6 +36,7 @@ import {
   syncDirectories,
 } from "./entries.ts";
 import { errnoOf, translateErrno, unlessErrno } from "./errno.ts";
+import type { NamePolicy, PathRules } from "./key-names.ts";
 import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } from "./leftovers.ts";
 import { OpenValue } from "./open-value.ts";
 import { withPathLock } from "./path-locks.ts";
@@ -64,8 +66,14 @@ export interface DiskStoreOptions {
   readonly root?: string | undefined;
   /** How far a write is safe when it is done. Default `"full"`. */
   readonly durability?: Durability | undefined;
+  /** Whether writers that ask for it write past the cache of the system. Default `"auto"`: unless durability is `"none"`. */
+  readonly direct?: "never" | "auto" | undefined;
   /** Name in messages. Default `"disk"`. */
   readonly name?: string | undefined;
+  /** Which names are written. Default `"system"`. */
+  readonly names?: NamePolicy | undefined;
+  /** Whose rules paths follow. Default: those of this system; tests try others. */
+  readonly rules?: PathRules | undefined;
   /** How a conditional write waits for one of another process: it looks every 2 ms, for at most 30 s. */
   readonly waiting?: Partial<LockWaiting> | undefined;
 }
@@ -89,9 +97,11 @@ export class DiskStore implements DirectoryStore {
   constructor(options: DiskStoreOptions = {}) {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
-    this.#place = new Place(options.root);
+    this.#place = new Place(options.root, { names: options.names, rules: options.rules });
     const waiting = { ...DEFAULT_WAITING, ...options.waiting };
-    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, waiting });
+    // What need not reach the device is in the cache sooner; what must is faster without it.
+    const goesDirect = (options.direct ?? "auto") === "auto" && this.durability !== "none";
+    this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, goesDirect, waiting });
   }
 
   /** Absolute path of the root. */
@@ -100,7 +110,7 @@ export class DiskStore implements DirectoryStore {
   }
 
   uri(key: string): string {
-    return `file://localhost/${encodeKey(this.#place.path(this.#place.key(key)).slice(1))}`;
+    return this.#place.uri(this.#place.key(key));
   }
 
   resolve(address: string): string {
@@ -144,7 +154,7 @@ export class DiskStore implements DirectoryStore {
     });
   }
 
-  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     return this.#perform("openWriter", key, options, (normal, context) => {
       return this.#writes.openWriter(normal, options, context);
     });
@@ -357,7 +367,10 @@ export class DiskStore implements DirectoryStore {
 
   async #openValue(key: string, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
     checkRange(options.range, context);
-    const open = async () => OpenValue.open(await this.#place.readPath(key), options, context);
+    const open = async () => {
+      const path = await this.#place.readPath(key);
+      return OpenValue.open(path, this.#place.isLocal, options, context);
+    };
     return found(open(), context);
   }
 

@@ -2,9 +2,10 @@
  * Names of temporary files. They say which process of which machine made them, so that what a killed process leaves can
  * be told from what is being written now.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import type { KeptBytes } from "../../src/core/resumable-write.ts";
 import { errnoOf } from "./errno.ts";
 
 /** How all names of temporary files begin. No key may have a segment that begins so. */
@@ -24,7 +25,43 @@ const NAME = /^\.sluice-tmp-([a-z0-9-]*)\.(\d+)\.([a-z0-9]+)\.[a-z0-9]+$/;
 /** A name that no call has had before. Its length does not depend on the key, so that long names can be written. */
 export function tempName(): string {
   const { host, pid, started } = thisProcess();
-  return `${TEMP_PREFIX}${host}.${pid}.${started}.${randomBytes(8).toString("hex")}`;
+  return `${TEMP_PREFIX}${host}.${pid}.${started}.${randomUUID().replaceAll("-", "").slice(0, 16)}`;
+}
+
+/** The beginning of a value in a temporary file, of which the name tells how far it is known to be right. */
+export interface PartialName {
+  /** Which value of the directory it is the beginning of. */
+  readonly value: string;
+  /** Which bytes. */
+  readonly origin: string;
+  /** Nobody writes it: its writer was suspended. */
+  readonly isSetAside: boolean;
+  /** How many bytes were written for certain, and their CRC-32C. */
+  readonly kept: KeptBytes;
+}
+
+const PARTIAL = /\.([ps])([0-9a-f]{12})([0-9a-f]{32})[0-9a-f]{8}z([0-9a-z]+)z([0-9a-f]{8})$/;
+
+/** Digests for a {@link PartialName}. */
+export function partialLabels(fileName: string, origin: string): Pick<PartialName, "value" | "origin"> {
+  const digest = (text: string) => createHash("sha256").update(text).digest("hex");
+  return { value: digest(fileName).slice(0, 12), origin: digest(origin).slice(0, 32) };
+}
+
+/** A name for the beginning of a value, of this process, that no call has had before. */
+export function partialName({ value, origin, isSetAside, kept }: PartialName): string {
+  const { host, pid, started } = thisProcess();
+  const label = `${isSetAside ? "s" : "p"}${value}${origin}${randomBytes(4).toString("hex")}`;
+  const known = `z${kept.byteLength.toString(36)}z${kept.crc32c.toString(16).padStart(8, "0")}`;
+  return `${TEMP_PREFIX}${host}.${pid}.${started}.${label}${known}`;
+}
+
+/** What the name of the beginning of a value says; `undefined` for all other names. */
+export function parsePartialName(name: string): PartialName | undefined {
+  const [, state, value = "", origin = "", length = "", crc = ""] = PARTIAL.exec(name) ?? [];
+  if (state === undefined || tempOwner(name) === undefined) return undefined;
+  const kept = { byteLength: Number.parseInt(length, 36), crc32c: Number.parseInt(crc, 16) };
+  return { value, origin, isSetAside: state === "s", kept };
 }
 
 /** True for names that are never listed and never keys. */

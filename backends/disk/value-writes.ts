@@ -4,9 +4,12 @@ import type { FileHandle } from "node:fs/promises";
 import type { ByteWriter, WriteOptions, WriteResult } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, runAll } from "../../src/core/errors.ts";
+import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { DiskByteWriter } from "./byte-writer.ts";
+import { PartialFile } from "./partial-file.ts";
+import type { WriteTarget } from "./place.ts";
 import { isDirectoryError } from "./store-errors.ts";
-import { etagOf, TempFile, type WriteSettings } from "./temp-file.ts";
+import { beginWithCopy, etagOf, type OpenTemp, TempFile, type WriteSettings } from "./temp-file.ts";
 
 /** Two files within this time may have got the same modification time from the clock; further back, it was set back. */
 const CLOCK_JUMP_NS = 1_000_000_000n;
@@ -35,7 +38,8 @@ export class ValueWrites {
     fill: (file: TempFile) => Promise<Pick<WriteResult, "checksum">>,
     source?: string,
   ): Promise<WriteResult> {
-    const file = await this.#open(key, options, context, source);
+    const begin = source === undefined ? undefined : (target: WriteTarget) => beginWithCopy(target, source);
+    const file = await this.#open(key, options, context, begin);
     try {
       const extra = await fill(file);
       checkAborted(options.signal, context);
@@ -47,14 +51,17 @@ export class ValueWrites {
   }
 
   /** Opens a writer for a value that comes in pieces. */
-  async openWriter(key: string, options: WriteOptions, context: ErrorContext): Promise<ByteWriter> {
-    const file = await this.#open(key, options, context);
-    const writer: DiskByteWriter = new DiskByteWriter(file, {
-      publish: (from, conditions) => this.#publish(from, conditions, context),
+  async openWriter(key: string, options: OpenByteWriterOptions, context: ErrorContext): Promise<ByteWriter> {
+    const partial = options.resume === undefined ? undefined : new PartialFile(options.resume.origin);
+    const file = await this.#open(key, options, context, partial && ((target) => partial.begin(target)));
+    if (options.direct === "auto" && this.#settings.goesDirect) await this.#goDirect(file);
+    const host = {
+      publish: (from: TempFile, conditions: WriteOptions) => this.#publish(from, conditions, context),
       released: () => this.#writers.delete(writer),
       options,
       context,
-    });
+    };
+    const writer: DiskByteWriter = new DiskByteWriter(file, host, partial);
     this.#writers.add(writer);
     // The store may have been closed meanwhile, and would not have seen this writer.
     if (!this.#isOpen) await writer.abort();
@@ -68,10 +75,24 @@ export class ValueWrites {
     await runAll(aborts, "Not everything that was being written could be discarded");
   }
 
-  async #open(key: string, options: WriteOptions, context: ErrorContext, source?: string): Promise<TempFile> {
+  async #goDirect(file: TempFile): Promise<void> {
+    try {
+      await file.goDirect();
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  async #open(
+    key: string,
+    options: WriteOptions,
+    context: ErrorContext,
+    begin?: (target: WriteTarget) => Promise<OpenTemp>,
+  ): Promise<TempFile> {
     // Beside the root would be outside of it.
     if (key === "") throw isDirectoryError(context);
-    return TempFile.open(this.#settings, key, options, context, source);
+    return TempFile.open(this.#settings, key, options, context, begin);
   }
 
   async #publish(file: TempFile, options: WriteOptions, context: ErrorContext): Promise<WriteResult> {

@@ -40,9 +40,11 @@ const codes: Readonly<Record<number, readonly [code: StorageErrorCode, isRetryab
   505: ["UNSUPPORTED", false],
 };
 
-/** Sends requests of one store. */
+/** Sends requests of one store. Idle connections are those of `fetch`, which drops them by itself. */
 export class HttpClient {
   readonly #options: ClientOptions;
+  /** Fires when the store closes. */
+  readonly #closing = new AbortController();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -76,6 +78,11 @@ export class HttpClient {
     throw new StorageError("UNEXPECTED", `${this.#shown(request)} redirects more than ${MAX_REDIRECTS} times`, context);
   }
 
+  /** Ends every request that is under way, bodies that are still being read included: they fail with `NOT_OPEN`. */
+  close(): void {
+    this.#closing.abort();
+  }
+
   /** The error that a status stands for. Cancels the body, which may hold anything. */
   async failure(response: Response, request: Pick<HttpRequest, "key">, context: ErrorContext): Promise<StorageError> {
     await response.body?.cancel();
@@ -101,6 +108,10 @@ export class HttpClient {
         cause: request.signal.reason,
       });
     }
+    if (this.#closing.signal.aborted) {
+      const message = `"${context.backend}" was closed during ${context.operation} of "${request.key}"`;
+      return new StorageError("NOT_OPEN", message, { ...context, cause: error });
+    }
     const reason = causeOf(error);
     const isLate = /TIMEOUT|TIMEDOUT/.test(reason);
     const isFinal = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|ERR_INVALID|HPE_/.test(reason);
@@ -116,6 +127,7 @@ export class HttpClient {
     const { base, headers } = this.#options;
     const isHome = url.origin === base.origin;
     const authorization = base.authorization;
+    const closing = this.#closing.signal;
     try {
       return await fetch(url, {
         method: request.method,
@@ -127,7 +139,7 @@ export class HttpClient {
           ...(isHome ? headers : {}),
           ...request.headers,
         },
-        signal: request.signal ?? null,
+        signal: request.signal === undefined ? closing : AbortSignal.any([request.signal, closing]),
       });
     } catch (error) {
       throw this.wayError(error, request, context);
@@ -136,12 +148,15 @@ export class HttpClient {
 
   #checkRedirect(from: URL, target: URL, context: ErrorContext): void {
     const isWeb = target.protocol === "https:" || (target.protocol === "http:" && from.protocol === "http:");
+    const isUpgrade = from.hostname === target.hostname && target.protocol === "https:";
     if (target.origin === this.#options.base.origin) return;
     if (isWeb && this.#options.redirects === "any") return;
     throw new StorageError(
       "PERMISSION_DENIED",
       `"${context.backend}" is sent on from ${from.origin} to ${target.origin}; ` +
-        (isWeb ? 'redirects: "any" allows it' : "a redirect may not leave https"),
+        (isWeb
+          ? `${isUpgrade ? "baseUrl may begin with https://, or " : ""}redirects: "any" allows it`
+          : "no redirect may leave https"),
       context,
     );
   }

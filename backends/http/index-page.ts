@@ -28,16 +28,14 @@ const LINK = /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi;
 export function parseHtmlIndex(html: string, folder: URL, context: ErrorContext): IndexEntry[] {
   if (!INDEX_TITLE.test(html)) throw noIndex("the page is not one that a server makes of a folder", context);
   const entries = new Map<string, IndexEntry>();
+  const folderSegments = folder.pathname.split("/").map(decodeSegment);
   for (const [, double, single] of html.matchAll(LINK)) {
     const link = unescapeHtml(double ?? single ?? "");
     if (link.startsWith("?") || link.startsWith("#") || !URL.canParse(link, folder.href)) continue;
     const target = new URL(link, folder.href);
-    if (target.origin !== folder.origin || !target.pathname.startsWith(folder.pathname)) continue;
-    const rest = target.pathname.slice(folder.pathname.length);
-    const name = decodeName(rest.replace(/\/$/, ""));
-    if (name === undefined) continue;
-    const kind = rest.endsWith("/") ? "directory" : "file";
-    entries.set(name, { name, kind, byteLength: undefined, modifiedMs: undefined });
+    if (target.origin !== folder.origin) continue;
+    const entry = entryBelow(folderSegments, target);
+    if (entry !== undefined) entries.set(entry.name, { ...entry, byteLength: undefined, modifiedMs: undefined });
   }
   return [...entries.values()];
 }
@@ -67,10 +65,24 @@ export function parseJsonIndex(text: string, context: ErrorContext): IndexEntry[
   });
 }
 
-function decodeName(encoded: string): string | undefined {
+/** What an address names right below the folder. Compared decoded: servers percent-encode each in their own way. */
+function entryBelow(
+  folder: readonly (string | undefined)[],
+  target: URL,
+): Pick<IndexEntry, "name" | "kind"> | undefined {
+  const segments = target.pathname.split("/").map(decodeSegment);
+  const isDirectory = segments.at(-1) === "";
+  if (isDirectory) segments.pop();
+  const name = segments.pop();
+  // The last segment of the folder is what follows its slash: nothing.
+  const isBelow = segments.length === folder.length - 1 && segments.every((segment, i) => segment === folder[i]);
+  if (!isBelow || name === undefined || !isName(name)) return undefined;
+  return { name, kind: isDirectory ? "directory" : "file" };
+}
+
+function decodeSegment(encoded: string): string | undefined {
   try {
-    const name = decodeURIComponent(encoded);
-    return isName(name) ? name : undefined;
+    return decodeURIComponent(encoded);
   } catch (error) {
     if (error instanceof URIError) return undefined;
     throw error;

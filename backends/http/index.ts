@@ -1,7 +1,7 @@
 /**
  * Values on web servers, read by ranges. Light: the store is loaded when it is opened.
  *
- * @module
+ * @module sluice/backends/http
  */
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";

@@ -13,7 +13,9 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { normalizeKey } from "../../src/core/key.ts";
 import { type WalkedEntry, walkTree } from "../../src/core/listing.ts";
+import { pieceStream } from "../../src/core/piece-stream.ts";
 import { ReadableStore, readOnlyCapabilities } from "../../src/core/readable-store.ts";
+import { directoryInTheWay, directoryStat, otherVersion } from "../../src/core/store-answers.ts";
 import { etagOf, ifMatchHeader, partOf, statOf, totalOfRefusal } from "./answer.ts";
 import type { HttpBase } from "./base.ts";
 import { collectBody, countBody, sliceBody } from "./body.ts";
@@ -86,7 +88,8 @@ export class HttpStore extends ReadableStore {
           ? await this.#statByReading(key, options, context)
           : statOf(key, head.headers, total);
       }
-      if (head.status === 405 || head.status === 501) return await this.#statByReading(key, options, context);
+      // 403 too: what is signed for GET, as the addresses of S3 are, is not for HEAD.
+      if ([403, 405, 501].includes(head.status)) return await this.#statByReading(key, options, context);
       throw await this.#failure(head, key, options, context);
     } catch (error) {
       if (isStorageError(error, "IS_A_DIRECTORY")) return directoryStat(key);
@@ -120,7 +123,7 @@ export class HttpStore extends ReadableStore {
       return bounded.map((range) => cut(bytes, part.offset, resolveRange(range, total, context)));
     }
     const stat = await this.doStat(key, options, context);
-    if (stat.kind === "directory") throw isDirectory(key, context);
+    if (stat.kind === "directory") throw directoryInTheWay(key, context);
     this.#checkVersion(stat.etag, options.ifMatch, context);
     const resolved = ranges.map((range) => resolveRange(range, stat.byteLength, context));
     // Several answers may be mixed only if all say which version they are of.
@@ -144,20 +147,10 @@ export class HttpStore extends ReadableStore {
     options: ReadOptions,
     context: ErrorContext,
   ): Promise<ReadableStream<Uint8Array>> {
-    const { pieces } = await this.#get(key, options.range, options, context);
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await pieces.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: async () => {
-          await pieces.return(undefined);
-        },
-      },
-      { highWaterMark: 0 },
-    );
+    const open = async (signal: AbortSignal) => {
+      return (await this.#get(key, options.range, { ...options, signal }, context)).pieces;
+    };
+    return pieceStream(open, options.signal);
   }
 
   protected override async *doList(options: ListOptions, context: ErrorContext): AsyncGenerator<ListEntry> {
@@ -178,9 +171,13 @@ export class HttpStore extends ReadableStore {
     }
   }
 
+  protected override async doClose(): Promise<void> {
+    this.#client.close();
+  }
+
   /** Begins to read a part, and checks all that the headers of the answer say of it. */
   async #get(key: string, range: ByteRange | undefined, options: ReadOptions, context: ErrorContext): Promise<Part> {
-    if (key === "") throw isDirectory(key, context);
+    if (key === "") throw directoryInTheWay(key, context);
     if (range !== undefined && isEmptyRange(range)) return this.#emptyPart(key, range, options, context);
     const headers = { ...ifMatchHeader(options.ifMatch), ...(this.#ranges ? rangeHeader(range) : {}) };
     const response = await this.#client.send({ method: "GET", key, headers, signal: options.signal }, context);
@@ -231,7 +228,7 @@ export class HttpStore extends ReadableStore {
   /** No part of a value that must be there all the same. */
   async #emptyPart(key: string, range: ByteRange, options: ReadOptions, context: ErrorContext): Promise<Part> {
     const stat = await this.doStat(key, options, context);
-    if (stat.kind === "directory") throw isDirectory(key, context);
+    if (stat.kind === "directory") throw directoryInTheWay(key, context);
     this.#checkVersion(stat.etag, options.ifMatch, context);
     const { offset } = resolveRange(range, stat.byteLength, context);
     return { offset, byteLength: 0, total: stat.byteLength, pieces: nothing() };
@@ -266,7 +263,7 @@ export class HttpStore extends ReadableStore {
     if (failure.code !== "NOT_FOUND" || this.#index === "none") return failure;
     const folder = await this.#client.send({ method: "HEAD", key, isDirectory: true, signal }, context);
     await folder.body?.cancel();
-    return folder.status === 200 ? isDirectory(key, context) : failure;
+    return folder.status === 200 ? directoryInTheWay(key, context) : failure;
   }
 
   async #readIndex(key: string, { signal }: OperationOptions, outer: ErrorContext): Promise<readonly IndexEntry[]> {
@@ -309,11 +306,7 @@ export class HttpStore extends ReadableStore {
 
   #checkVersion(etag: string | undefined, ifMatch: string | undefined, context: ErrorContext): void {
     if (ifMatch === undefined || etag === ifMatch) return;
-    throw new StorageError(
-      "PRECONDITION_FAILED",
-      `"${context.identifier}" in "${this.name}" is not the version asked for`,
-      context,
-    );
+    throw otherVersion(String(context.identifier), context);
   }
 }
 
@@ -343,14 +336,6 @@ function isAsked(range: ByteRange, offset: number, byteLength: number, total: nu
 /** A copy of one range from the bytes that begin at `start` of the value. */
 function cut(bytes: Uint8Array, start: number, { offset, length }: ResolvedRange): Uint8Array {
   return bytes.slice(offset - start, offset - start + length);
-}
-
-function directoryStat(key: string): ObjectStat {
-  return { key, kind: "directory", byteLength: 0, modifiedMs: undefined, etag: undefined };
-}
-
-function isDirectory(key: string, context: ErrorContext): StorageError {
-  return new StorageError("IS_A_DIRECTORY", `"${key}" in "${context.backend}" is a directory`, context);
 }
 
 function wrongPart(key: string, context: ErrorContext): StorageError {

@@ -13,11 +13,15 @@ export interface StoredValue {
 /** An entry of a directory; a directory has no value. */
 export type ValueEntry = TreeEntry & { readonly value: StoredValue | undefined };
 
-type Directory = Map<string, Directory | StoredValue>;
+/** A place in the tree: a value, what lies below, or (with flat keys) both. */
+interface Place {
+  value?: StoredValue | undefined;
+  readonly below: Map<string, Place>;
+}
 
 /** Values by normalised key, in directories that exist as long as there is something in them. */
 export class ByteTree {
-  readonly #root: Directory = new Map();
+  readonly #root: Place = { below: new Map() };
   #byteLength = 0;
 
   /** Bytes of all values together. */
@@ -25,86 +29,81 @@ export class ByteTree {
     return this.#byteLength;
   }
 
-  /** What is at a key. The root is always a directory. */
+  /** What is at a key: its value, or a directory where there is none. The root is always a directory. */
   get(key: string): StoredValue | "directory" | undefined {
-    const node = this.#find(key);
-    return node instanceof Map ? "directory" : node;
+    const place = this.#find(key);
+    return place === undefined ? undefined : (place.value ?? "directory");
   }
 
   /** Key of the value that stands where a directory above `key` would have to be. */
   valueAbove(key: string): string | undefined {
-    let node: Directory = this.#root;
+    let place: Place | undefined = this.#root;
     let path = "";
     for (const name of key.split("/").slice(0, -1)) {
       path = joinKey(path, name);
-      const next = node.get(name);
-      if (next === undefined) return undefined;
-      if (!(next instanceof Map)) return path;
-      node = next;
+      place = place.below.get(name);
+      if (place === undefined) return undefined;
+      if (place.value !== undefined) return path;
     }
     return undefined;
   }
 
-  /** Stores a value. The caller has checked that neither a directory is there nor a value above. */
+  /** Stores a value. Where keys are a tree, the caller has checked that no directory is there and no value above. */
   set(key: string, value: StoredValue): void {
-    const names = key.split("/");
-    const last = names.pop() as string;
-    let directory = this.#root;
-    for (const name of names) {
-      let next = directory.get(name);
-      if (!(next instanceof Map)) {
-        next = new Map();
-        directory.set(name, next);
+    let place = this.#root;
+    for (const name of key.split("/")) {
+      let next = place.below.get(name);
+      if (next === undefined) {
+        next = { below: new Map() };
+        place.below.set(name, next);
       }
-      directory = next;
+      place = next;
     }
-    const before = directory.get(last);
-    if (before !== undefined && !(before instanceof Map)) this.#byteLength -= before.bytes.length;
-    directory.set(last, value);
-    this.#byteLength += value.bytes.length;
+    this.#byteLength += value.bytes.length - (place.value?.bytes.length ?? 0);
+    place.value = value;
   }
 
   /** Removes a value, if one is there, and the directories that it leaves empty. */
   delete(key: string): void {
     const names = key.split("/");
-    const above: Directory[] = [this.#root];
-    for (const name of names.slice(0, -1)) {
-      const next = above.at(-1)?.get(name);
-      if (!(next instanceof Map)) return;
-      above.push(next);
+    const places: Place[] = [this.#root];
+    for (const name of names) {
+      const next = places.at(-1)?.below.get(name);
+      if (next === undefined) return;
+      places.push(next);
     }
-    const value = above.at(-1)?.get(names.at(-1) as string);
-    if (value === undefined || value instanceof Map) return;
-    this.#byteLength -= value.bytes.length;
-    for (let depth = names.length - 1; depth >= 0; depth--) {
-      const directory = above[depth] as Directory;
-      directory.delete(names[depth] as string);
-      if (directory.size > 0) return;
+    const last = places.at(-1) as Place;
+    this.#byteLength -= last.value?.bytes.length ?? 0;
+    last.value = undefined;
+    for (let depth = names.length; depth > 0; depth--) {
+      const { value, below } = places[depth] as Place;
+      if (value !== undefined || below.size > 0) return;
+      places[depth - 1]?.below.delete(names[depth - 1] as string);
     }
   }
 
   /** Removes everything. */
   clear(): void {
-    this.#root.clear();
+    this.#root.below.clear();
     this.#byteLength = 0;
   }
 
-  /** The entries of a directory, in no order; none if it is not there. */
+  /** The entries of a directory, in no order; none if it is not there. A name may be a value and a directory. */
   entries(key: string): ValueEntry[] {
     const directory = this.#find(key);
-    if (!(directory instanceof Map)) return [];
-    return Array.from(directory, ([name, node]) =>
-      node instanceof Map ? { name, kind: "directory", value: undefined } : { name, kind: "file", value: node },
-    );
+    return Array.from(directory?.below ?? [], ([name, { value, below }]): ValueEntry[] => [
+      ...(value === undefined ? [] : [{ name, kind: "file", value } as const]),
+      ...(below.size === 0 ? [] : [{ name, kind: "directory", value: undefined } as const]),
+    ]).flat();
   }
 
-  #find(key: string): Directory | StoredValue | undefined {
-    let node: Directory | StoredValue | undefined = this.#root;
-    if (key === "") return node;
+  #find(key: string): Place | undefined {
+    if (key === "") return this.#root;
+    let place: Place | undefined = this.#root;
     for (const name of key.split("/")) {
-      if (!(node instanceof Map)) return undefined;
-      node = node.get(name);
+      place = place.below.get(name);
+      if (place === undefined) return undefined;
     }
-    return node;
+    return place;
   }
 }

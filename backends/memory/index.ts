@@ -1,7 +1,7 @@
 /**
  * Values, bytes and frames in the memory of this process.
  *
- * @module
+ * @module sluice/backends/memory
  */
 import type { IfExists } from "../../src/core/data-sink.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
@@ -16,6 +16,11 @@ export interface MemoryOptions {
    * save beyond is `NO_SPACE` and changes nothing. Default: no limit.
    */
   readonly quotaBytes?: number | undefined;
+  /**
+   * Keys of the byte store as buckets have them: one may be a value and lie above others. For trying out what will run
+   * on a bucket. Default: they make a tree, as on a disk.
+   */
+  readonly flatKeys?: boolean | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
   readonly ifExists?: IfExists | undefined;
   /** Where the first acquisition of a frame writer goes; a URI. */
@@ -26,6 +31,7 @@ export interface MemoryOptions {
 
 const optionsOfMemory = optionsSchema<MemoryOptions>({
   quotaBytes: field.wholeNumber,
+  flatKeys: (value) => (typeof value === "boolean" ? undefined : "true or false"),
   ifExists: field.oneOf("error", "replace", "skip"),
   uri: field.text,
   pathProvider: field.callable,
@@ -42,9 +48,9 @@ export const memory: BackendDescriptor<MemoryOptions> = defineBackend<MemoryOpti
     const { MemoryBackend } = await import("./backend.ts");
     return new MemoryBackend({ ...options, instance: context.instance });
   },
-  openStore: async (options, context) => {
+  openStore: async ({ quotaBytes, flatKeys }, context) => {
     const { MemoryStore } = await import("./store.ts");
-    return new MemoryStore({ name: context.instance, quotaBytes: options.quotaBytes });
+    return new MemoryStore({ name: context.instance, quotaBytes, flatKeys });
   },
   openWriter: async ({ quotaBytes, uri, pathProvider }, context) => {
     const { MemoryWriter } = await import("./writer.ts");

@@ -24,6 +24,7 @@ import { checkAborted, checkInteger, checkOpen } from "../../src/core/checks.ts"
 import { type ErrorContext, StorageError, toStorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey } from "../../src/core/key.ts";
 import { walkTree } from "../../src/core/listing.ts";
+import { directoryInTheWay, directoryStat, missingKey, otherVersion } from "../../src/core/store-answers.ts";
 import { ByteTree, type StoredValue } from "./byte-tree.ts";
 import { MemoryByteWriter } from "./byte-writer.ts";
 
@@ -50,17 +51,19 @@ export interface MemoryStoreOptions {
   readonly name?: string | undefined;
   /** Bytes that all values together may have; a write beyond is `NO_SPACE`. Default: no limit. */
   readonly quotaBytes?: number | undefined;
+  /** Keys as buckets have them: one may be a value and lie above others. Default: they make a tree, as on a disk. */
+  readonly flatKeys?: boolean | undefined;
 }
 
 /**
  * Keys to bytes in memory: the behaviour of a disk without the disk. Bytes are copied on the way in and on the way out.
  *
- * Directories are implied by the keys below them and vanish with the last of these; a key cannot be a value and a
- * directory at once.
+ * Directories are implied by the keys below them and vanish with the last of these; unless keys are flat, one
+ * cannot be a value and a directory at once.
  */
 export class MemoryStore implements ByteStore {
   readonly name: string;
-  readonly capabilities = capabilities;
+  readonly capabilities: StoreCapabilities;
   readonly #tree: ByteTree;
   readonly #quotaBytes: number;
   readonly #writers = new Set<MemoryByteWriter>();
@@ -71,9 +74,10 @@ export class MemoryStore implements ByteStore {
    * @param tree - Where values are kept; tests hold it as well, to look past the store.
    */
   constructor(options: MemoryStoreOptions = {}, tree: ByteTree = new ByteTree()) {
-    const { name = "memory", quotaBytes } = options;
+    const { name = "memory", quotaBytes, flatKeys } = options;
     if (quotaBytes !== undefined) checkInteger(quotaBytes, "quotaBytes", 0, { backend: name });
     this.name = name;
+    this.capabilities = flatKeys ? { ...capabilities, flatKeys } : capabilities;
     this.#tree = tree;
     this.#quotaBytes = quotaBytes ?? Number.POSITIVE_INFINITY;
   }
@@ -91,7 +95,7 @@ export class MemoryStore implements ByteStore {
     return this.#perform("stat", key, options, (normal, context) => {
       const node = this.#tree.get(normal);
       if (node === "directory") return directoryStat(normal);
-      if (node === undefined) throw missing(normal, context);
+      if (node === undefined) throw missingKey(normal, context);
       return valueStat(normal, node);
     });
   }
@@ -170,7 +174,8 @@ export class MemoryStore implements ByteStore {
 
   async delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, (normal, context) => {
-      if (this.#tree.get(normal) === "directory") throw isDirectory(normal, context);
+      const isWrong = normal === "" || !this.capabilities.flatKeys;
+      if (isWrong && this.#tree.get(normal) === "directory") throw directoryInTheWay(normal, context);
       this.#tree.delete(normal);
     });
   }
@@ -178,6 +183,7 @@ export class MemoryStore implements ByteStore {
   async deleteMany(keys: readonly string[], options: OperationOptions = {}): Promise<DeleteResult[]> {
     const context = { backend: this.name, operation: "deleteMany" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+    checkAborted(options.signal, context);
     const results: DeleteResult[] = [];
     for (const key of keys) {
       checkAborted(options.signal, context);
@@ -238,9 +244,9 @@ export class MemoryStore implements ByteStore {
 
   #value(key: string, ifMatch: string | undefined, context: ErrorContext): StoredValue {
     const node = this.#tree.get(key);
-    if (node === "directory") throw isDirectory(key, context);
-    if (node === undefined) throw missing(key, context);
-    if (ifMatch !== undefined && node.etag !== ifMatch) throw changed(key, context);
+    if (node === "directory") throw directoryInTheWay(key, context);
+    if (node === undefined) throw missingKey(key, context);
+    if (ifMatch !== undefined && node.etag !== ifMatch) throw otherVersion(key, context);
     return node;
   }
 
@@ -250,16 +256,18 @@ export class MemoryStore implements ByteStore {
     if (options.ifAbsent && options.ifMatch !== undefined) {
       throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
     }
-    const node = this.#tree.get(key);
-    if (node === "directory") throw isDirectory(key, context);
-    const blocker = this.#tree.valueAbove(key);
+    const at = this.#tree.get(key);
+    const { flatKeys } = this.capabilities;
+    if (key === "" || (at === "directory" && !flatKeys)) throw directoryInTheWay(key, context);
+    const node = at === "directory" ? undefined : at;
+    const blocker = flatKeys ? undefined : this.#tree.valueAbove(key);
     if (blocker !== undefined) {
       throw new StorageError("NOT_A_DIRECTORY", `"${blocker}" in "${this.name}" is a value`, context);
     }
     if (options.ifAbsent && node !== undefined) {
       throw new StorageError("ALREADY_EXISTS", `"${key}" exists in "${this.name}"`, context);
     }
-    if (options.ifMatch !== undefined && node?.etag !== options.ifMatch) throw changed(key, context);
+    if (options.ifMatch !== undefined && node?.etag !== options.ifMatch) throw otherVersion(key, context);
     const wanted = this.#tree.byteLength - (node?.bytes.length ?? 0) + byteLength;
     if (wanted <= this.#quotaBytes) return;
     throw new StorageError(
@@ -293,26 +301,6 @@ function transferConditions(options: TransferOptions): WriteOptions {
   return { ifAbsent: options.ifExists !== "replace" };
 }
 
-function directoryStat(key: string): ObjectStat {
-  return { key, kind: "directory", byteLength: 0, modifiedMs: undefined, etag: undefined };
-}
-
 function valueStat(key: string, value: StoredValue): ObjectStat {
   return { key, kind: "file", byteLength: value.bytes.length, modifiedMs: value.modifiedMs, etag: value.etag };
-}
-
-function missing(key: string, context: ErrorContext): StorageError {
-  return new StorageError("NOT_FOUND", `No "${key}" in "${context.backend}"`, context);
-}
-
-function isDirectory(key: string, context: ErrorContext): StorageError {
-  return new StorageError("IS_A_DIRECTORY", `"${key}" in "${context.backend}" is a directory`, context);
-}
-
-function changed(key: string, context: ErrorContext): StorageError {
-  return new StorageError(
-    "PRECONDITION_FAILED",
-    `"${key}" in "${context.backend}" is not the version asked for`,
-    context,
-  );
 }

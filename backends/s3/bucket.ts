@@ -6,6 +6,7 @@ import { encodeKey, normalizeKey } from "../../src/core/key.ts";
 import type { S3Options } from "./index.ts";
 import { quietAgents } from "./quiet-agents.ts";
 import { translateS3 } from "./s3-errors.ts";
+import { PAYLOAD_SHA256 } from "./upload-check.ts";
 
 /** What `import("@aws-sdk/client-s3")` gives. */
 export type Sdk = typeof import("@aws-sdk/client-s3");
@@ -56,6 +57,16 @@ export class Bucket {
     this.name = place.bucket;
     this.root = place.root;
     this.#client = new sdk.S3Client(clientConfig(options));
+    // The signature then covers the body, although it is a stream: the SDK hashes only what it has in one buffer.
+    this.#client.middlewareStack.add(
+      (next) => async (call) => {
+        const sha256 = (call.input as { [PAYLOAD_SHA256]?: string })[PAYLOAD_SHA256];
+        const { headers } = call.request as { headers: Record<string, string> };
+        if (sha256 !== undefined) headers["x-amz-content-sha256"] = sha256;
+        return next(call);
+      },
+      { step: "build", name: "signPayload" },
+    );
   }
 
   /** The client, for presigning. */
@@ -104,6 +115,9 @@ export function bareEtag(etag: string | undefined): string | undefined {
   return etag?.replace(/^W\//, "").replace(/^"|"$/g, "");
 }
 
+const nothing = () => {};
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 function clientConfig(options: S3Options): S3ClientConfig {
   const { endpoint, profile, maxSockets = 64, maxAttempts = 1, requestTimeoutMs = 30_000 } = options;
   const checksums = options.checksums === "supported" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
@@ -116,6 +130,8 @@ function clientConfig(options: S3Options): S3ClientConfig {
     maxAttempts,
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
+    // Failures are thrown; without a logger the SDK writes some of them to the console too.
+    logger: silent,
     requestHandler: {
       ...quietAgents(maxSockets),
       connectionTimeout: requestTimeoutMs,

@@ -1,4 +1,4 @@
-/** Finds out what a service makes of conditions: some ignore them, and overwrite. */
+/** Finds out what a service makes of conditions and digests: some ignore them, and overwrite. */
 import type {
   CreateMultipartUploadCommandOutput,
   PutObjectCommandOutput,
@@ -7,6 +7,14 @@ import type {
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { type ErrorContext, isStorageError } from "../../src/core/errors.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
+import { probeCheck, type UploadCheck } from "./upload-check.ts";
+
+/** What is known of a service. */
+export interface Service {
+  readonly conditions: Conditions;
+  /** The digest that it checks. */
+  readonly check: UploadCheck;
+}
 
 /** Which conditions a service keeps. */
 export interface Conditions {
@@ -22,21 +30,17 @@ export interface Conditions {
 export const noConditions: Conditions = { ifAbsent: false, ifMatch: false, onComplete: false };
 
 /**
- * Tries conditions that cannot hold on an object of its own, which it removes. A service that answers anything but
+ * Tries conditions that cannot hold, and digests that are wrong, on an object of its own, which it removes. A service that answers anything but
  * "precondition failed" does not have them. Where writing is not allowed, nothing is learnt and nothing is claimed.
  */
-export async function probeConditions(
-  bucket: Bucket,
-  context: ErrorContext,
-  signal?: AbortSignal,
-): Promise<Conditions> {
+export async function probeService(bucket: Bucket, context: ErrorContext, signal?: AbortSignal): Promise<Service> {
   const { PutObjectCommand, DeleteObjectCommand } = bucket.sdk;
   const at = bucket.at(`.sluice-probe-${crypto.randomUUID()}`);
   const Body = new Uint8Array([1]);
   try {
     await bucket.send(new PutObjectCommand({ ...at, Body }), context, signal);
   } catch (error) {
-    if (isStorageError(error, "PERMISSION_DENIED")) return noConditions;
+    if (isStorageError(error, "PERMISSION_DENIED")) return { conditions: noConditions, check: "md5" };
     throw error;
   }
   try {
@@ -53,7 +57,8 @@ export async function probeConditions(
     const ifAbsent = await refuses({ IfNoneMatch: "*" });
     const ifMatch = (await refuses({ IfMatch: '"0123456789abcdef0123456789abcdef"' })) && (await spelling());
     const onComplete = ifAbsent && (await completeIsRefused(bucket, at, context, signal));
-    return { ifAbsent, ifMatch, onComplete };
+    const check = await probeCheck(bucket, at, context, signal);
+    return { conditions: { ifAbsent, ifMatch, onComplete }, check };
   } finally {
     await bucket.send(new DeleteObjectCommand(at), context);
   }
@@ -98,8 +103,8 @@ async function isRefused(request: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** What a store on such a service can do. */
-export function capabilitiesFor(conditions: Conditions): StoreCapabilities {
+/** What a store on such a service can do, with keys flat as the service has them, or checked to make a tree. */
+export function capabilitiesFor(conditions: Conditions, isFlat: boolean): StoreCapabilities {
   return {
     write: true,
     list: true,
@@ -110,6 +115,7 @@ export function capabilitiesFor(conditions: Conditions): StoreCapabilities {
     streamingWrite: "native",
     positionalWrite: false,
     directories: false,
+    ...(isFlat ? { flatKeys: true } : {}),
     symlinks: false,
     rename: "emulated",
     persistent: true,

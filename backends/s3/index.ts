@@ -1,4 +1,8 @@
-/** Objects in a bucket: the descriptor of the S3 backend. Light; the SDK is loaded when a store is opened. */
+/**
+ * Objects in a bucket: the descriptor of the S3 backend. Light; the SDK is loaded when a store is opened.
+ *
+ * @module sluice/backends/s3
+ */
 import type { ByteStore, ByteWriter, OperationOptions, WriteOptions } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import type { IfExists } from "../../src/core/data-sink.ts";
@@ -32,8 +36,13 @@ export interface S3Options {
   readonly partBytes?: number | undefined;
   /** Parts of one upload under way at once. A writer holds one more than these in memory. Default 4. */
   readonly partsInFlight?: number | undefined;
-  /** Whole values from this length on are sent in parts, several at once. Default 32 MiB. */
+  /** Whole values from this length on are sent in parts, several at once. Default 16 MiB. */
   readonly multipartFrom?: number | undefined;
+  /**
+   * Ranges of one whole value that are read at once, each as long as a part. 1: a value is one request. Default: 4 where
+   * one connection turns out to be slow; 1 with `checksums: "supported"`, since the SDK verifies whole answers only.
+   */
+  readonly readPartsInFlight?: number | undefined;
   /** Requests under way at once. Default 64. */
   readonly maxSockets?: number | undefined;
   /** Attempts that the SDK makes. Default 1: trying again is the business of the retry layer. */
@@ -46,8 +55,9 @@ export interface S3Options {
    */
   readonly conditionalWrites?: "probe" | "native" | "none" | undefined;
   /**
-   * `"checked"` looks before each write that no value is above the key and no key below it, as the contract of stores
-   * wants. `"flat"` saves those requests; values may then lie below values. Default `"checked"`.
+   * `"flat"`: keys are what they are to the service, and a value may lie above others. `"checked"` looks before each
+   * write that no value is above the key and no key below it, as on a disk; it costs a request for each folder of the
+   * key, and two writers at once can get past it. Default `"flat"`.
    */
   readonly tree?: "checked" | "flat" | undefined;
   /** Overwrite policy of saves that name none. Default `"error"`. */
@@ -109,6 +119,7 @@ const optionsOfS3 = optionsSchema<S3Options>({
   partBytes: atLeast(5 << 20),
   partsInFlight: atLeast(1),
   multipartFrom: atLeast(5 << 20),
+  readPartsInFlight: atLeast(1),
   maxSockets: atLeast(1),
   maxAttempts: atLeast(1),
   requestTimeoutMs: atLeast(1),
@@ -122,7 +133,7 @@ export const s3: BackendDescriptor<S3Options> = defineBackend<S3Options>({
   key: "s3",
   schemes: ["s3"],
   summary: "Objects in a bucket of Amazon S3 or a service that speaks it",
-  capabilities: { ...storageCapabilities, directories: false },
+  capabilities: { ...storageCapabilities, directories: false, flatKeys: true, requiresFilesystemValidation: false },
   options: async () => optionsOfS3,
   openStore: async (options, context): Promise<ByteStore & S3Extras> => {
     const { S3Store } = await import("./store.ts");

@@ -12,6 +12,7 @@ import { normalizeKey } from "../../src/core/key.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
 import { directoriesAmong } from "./object-listing.ts";
 import { isDirectoryError, statObject } from "./object-stat.ts";
+import { sendBody } from "./object-writing.ts";
 import { connectionLost } from "./s3-errors.ts";
 
 /** Keys in one request of a batch delete. */
@@ -20,11 +21,30 @@ const DELETE_PAGE = 1000;
 /** The most that one request may write or copy. */
 export const MAX_REQUEST = 5 * 2 ** 30;
 
+/** Options of {@link deleteObjects}. */
+export interface DeleteOptions extends OperationOptions {
+  /** Keys make a tree: one that has no value and keys below it is refused as a directory. */
+  readonly isTree: boolean;
+}
+
+/**
+ * Sends a request that changes something. Once it is on its way, the service may carry it out at any time: an abort
+ * waits for the answer, so that no change comes after the caller was told that there would be none.
+ */
+export function sendChange<Result>(
+  bucket: Bucket,
+  command: object,
+  context: ErrorContext,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  return sendBody<Result>(bucket, command, { isHandedOver: true }, context, { signal, isRepeatable: true });
+}
+
 /** Removes several values, in pages, and answers for each. */
 export async function deleteObjects(
   bucket: Bucket,
   keys: readonly string[],
-  options: OperationOptions,
+  options: DeleteOptions,
   context: ErrorContext,
 ): Promise<DeleteResult[]> {
   const malformed = new Map<string, StorageError>();
@@ -66,7 +86,7 @@ export async function copyObject(
     CopySourceIfMatch: `"${etag}"`,
     ...(options.ifExists === "replace" ? {} : { IfNoneMatch: "*" }),
   });
-  const answer = await bucket.send<CopyObjectCommandOutput>(command, context, options.signal);
+  const answer = await sendChange<CopyObjectCommandOutput>(bucket, command, context, options.signal);
   const copied = bareEtag(answer.CopyObjectResult?.ETag);
   if (copied === undefined) throw connectionLost("the service did not say that the copy was made", context);
   return { byteLength, etag: copied };
@@ -76,13 +96,13 @@ async function deletePage(
   bucket: Bucket,
   keys: readonly string[],
   failed: Map<string, StorageError>,
-  options: OperationOptions,
+  options: DeleteOptions,
   context: ErrorContext,
 ): Promise<void> {
   const about = (identifier: string) => ({ ...context, identifier });
   const whole = about(`${keys.length} keys from ${keys[0]}`);
   try {
-    const directories = await directoriesAmong(bucket, keys, whole, options);
+    const directories = options.isTree ? await directoriesAmong(bucket, keys, whole, options) : [];
     for (const key of [...directories, ...(keys.includes("") ? [""] : [])]) {
       // Other programs may have put a value where there is a directory too; that can be removed.
       const isValue = key !== "" && (await statObject(bucket, key, about(key), options)) !== undefined;
@@ -91,7 +111,7 @@ async function deletePage(
     const Objects = keys.filter((key) => !failed.has(key)).map((key) => ({ Key: bucket.root + key }));
     if (Objects.length === 0) return;
     const command = new bucket.sdk.DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects } });
-    const answer = await bucket.send<DeleteObjectsCommandOutput>(command, whole, options.signal);
+    const answer = await sendChange<DeleteObjectsCommandOutput>(bucket, command, whole, options.signal);
     const gone = new Set(answer.Deleted?.map(({ Key }) => Key));
     for (const { Key } of Objects) {
       if (gone.has(Key)) continue;

@@ -1,12 +1,11 @@
 /** Reads values: whole and verified, by ranges, and as streams. */
-import { createHash, type Hash } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { resolveRange } from "../../src/core/byte-range.ts";
 import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
-import { PartDigest } from "./part-digest.ts";
+import { type DescribedValue, etagDigest, type ReadDigest } from "./read-digest.ts";
 import { connectionLost, damaged, translateS3 } from "./s3-errors.ts";
 
 /** One answer of the service: bytes to come. */
@@ -14,9 +13,10 @@ export interface OpenObject {
   readonly body: Readable;
   /** Bytes that the body must have. */
   readonly byteLength: number;
-  readonly etag: string | undefined;
-  /** Adds the bytes up and tells, at the end, whether they are the stored ones; absent where nothing can tell. */
-  readonly digest: PartDigest | Hash | undefined;
+  /** Where the body begins in the value. */
+  readonly offset: number;
+  /** The whole value, of which the body may be a part. */
+  readonly value: DescribedValue;
   readonly context: ErrorContext;
   readonly signal: AbortSignal | undefined;
 }
@@ -32,7 +32,6 @@ export async function openObject(
   key: string,
   options: ReadOptions,
   context: ErrorContext,
-  verify: boolean,
 ): Promise<OpenObject | undefined> {
   const { range, ifMatch, signal } = options;
   const isEmpty = range !== undefined && ("suffix" in range ? range.suffix === 0 : range.length === 0);
@@ -42,7 +41,7 @@ export async function openObject(
     if (isEmpty) throw new StorageError("OUT_OF_RANGE", "an empty range is no range to HTTP", context);
     const command = new bucket.sdk.GetObjectCommand({ ...bucket.at(key), Range, IfMatch });
     const answer = await bucket.send<GetObjectCommandOutput>(command, context, signal);
-    return opened(answer, range, context, signal, verify);
+    return opened(answer, range, context, signal);
   } catch (error) {
     if (range === undefined || !isStorageError(error, "OUT_OF_RANGE")) throw error;
     // HTTP has no empty ranges: what is asked for may be the end of the value, which is nothing, or lie beyond it.
@@ -54,14 +53,35 @@ export async function openObject(
   }
 }
 
+/** Memory of its own, not from the pool that Buffers share, and not zeroed: to be answered when all is overwritten. */
+export function blankBytes(byteLength: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
+}
+
 /** All bytes of an answer, in memory of their own. */
-export function collect(open: OpenObject): Promise<Uint8Array> {
-  const { body, byteLength, digest, context, signal } = open;
-  // Not from the pool that Buffers share, and not zeroed: it is answered only when every byte was overwritten.
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
+export async function collect(open: OpenObject): Promise<Uint8Array> {
+  const bytes = blankBytes(open.byteLength);
+  await fill(open, bytes);
+  return bytes;
+}
+
+/**
+ * Writes the bytes of an answer to a place of their length.
+ *
+ * @param digest - Adds them up as they come.
+ * @param isEnough - Asked after each piece; `true` drops the connection, and the rest is not waited for.
+ * @returns How many were written.
+ */
+export function fill(
+  open: OpenObject,
+  target: Uint8Array,
+  digest?: ReadDigest,
+  isEnough?: (count: number) => boolean,
+): Promise<number> {
+  const { body, byteLength, context, signal } = open;
   let count = 0;
   // By events: an iterator costs a turn of the event loop for each of the many small pieces.
-  return new Promise<Uint8Array>((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     const finish = (error: unknown) => {
       signal?.removeEventListener("abort", onAbort);
       body.destroy();
@@ -74,15 +94,19 @@ export function collect(open: OpenObject): Promise<Uint8Array> {
       finish(connectionLost(`the connection ended after ${count} of ${byteLength} bytes`, context)),
     );
     body.on("data", (piece: Buffer) => {
-      if (count + piece.byteLength <= byteLength) bytes.set(piece, count);
+      if (count + piece.byteLength <= byteLength) target.set(piece, count);
       count += piece.byteLength;
       digest?.update(piece);
+      if (count >= byteLength || !isEnough?.(count)) return;
+      signal?.removeEventListener("abort", onAbort);
+      resolve(count);
+      body.destroy();
     });
     body.on("end", () => {
       try {
-        checkWhole(open, count);
+        checkLength(open, count);
         signal?.removeEventListener("abort", onAbort);
-        resolve(bytes);
+        resolve(count);
       } catch (error) {
         finish(error);
       }
@@ -91,9 +115,16 @@ export function collect(open: OpenObject): Promise<Uint8Array> {
   });
 }
 
-/** The bytes of an answer as a stream that reads when it is asked to. */
-export function streamOf(open: OpenObject): ReadableStream<Uint8Array> {
-  const source = pieces(open);
+/**
+ * The bytes of an answer as a stream that reads when it is asked to.
+ *
+ * @param verify - Ends a whole value with an error unless its etag says that it is right.
+ */
+export function streamOf(open: OpenObject, verify: boolean): ReadableStream<Uint8Array> {
+  const isWhole = open.byteLength === open.value.byteLength;
+  // The etag, not a sum in the metadata: other programs may replace a value and keep its metadata, and a stream cannot
+  // be looked at twice.
+  const source = pieces(open, verify && isWhole ? etagDigest(open.value, open.context) : undefined);
   return new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
@@ -116,8 +147,8 @@ export function emptyStream(): ReadableStream<Uint8Array> {
 }
 
 /** The pieces of a body, counted and added up; ends with an error unless they are all of what is stored. */
-async function* pieces(open: OpenObject): AsyncGenerator<Uint8Array, undefined> {
-  const { body, byteLength, digest, context, signal } = open;
+async function* pieces(open: OpenObject, digest: ReadDigest | undefined): AsyncGenerator<Uint8Array, undefined> {
+  const { body, byteLength, context, signal } = open;
   const onAbort = () => body.destroy(new DOMException("aborted", "AbortError"));
   signal?.addEventListener("abort", onAbort, { once: true });
   let count = 0;
@@ -137,16 +168,19 @@ async function* pieces(open: OpenObject): AsyncGenerator<Uint8Array, undefined> 
     body.destroy();
   }
   if (signal?.aborted) throw translateS3(signal.reason, context, signal);
-  checkWhole(open, count);
+  checkLength(open, count);
+  if (digest?.isRight() === false) throw notTheStored(context);
   return undefined;
 }
 
-/** Rejects what is not all of the value, or not the value. */
-function checkWhole({ byteLength, digest, etag, context }: OpenObject, count: number): void {
+/** The error of a value that is not what was stored. */
+export function notTheStored(context: ErrorContext): StorageError {
+  return damaged("the bytes that came are not those that were stored", context);
+}
+
+function checkLength({ byteLength, context }: OpenObject, count: number): void {
   if (count < byteLength) throw connectionLost(`the connection ended after ${count} of ${byteLength} bytes`, context);
   if (count > byteLength) throw damaged(`${count} bytes came, and ${byteLength} were announced`, context);
-  if (digest === undefined || digestText(digest) === etag) return;
-  throw damaged("the bytes that came are not those that were stored", context);
 }
 
 function opened(
@@ -154,7 +188,6 @@ function opened(
   range: ByteRange | undefined,
   context: ErrorContext,
   signal: AbortSignal | undefined,
-  verify: boolean,
 ): OpenObject {
   const body = answer.Body as Readable | undefined;
   const byteLength = answer.ContentLength;
@@ -162,32 +195,15 @@ function opened(
     body?.destroy();
     throw connectionLost("the answer announces no length", context);
   }
-  if (range !== undefined) checkRangeOf(answer, range, context);
-  const etag = bareEtag(answer.ETag);
-  const digest = verify && range === undefined ? digestFor(answer, etag, byteLength, context) : undefined;
-  return { body, byteLength, etag, digest, context, signal };
+  const place = range === undefined ? { offset: 0, total: byteLength } : checkRangeOf(answer, range, context);
+  const value: DescribedValue = {
+    etag: bareEtag(answer.ETag),
+    isOpaque: isOpaqueEtag(answer),
+    metadata: answer.Metadata,
+    byteLength: place.total,
+  };
+  return { body, byteLength, offset: place.offset, value, context, signal };
 }
-
-/** What can tell whether a whole value came as it was stored: its etag, where that is made of MD5 digests. */
-function digestFor(
-  answer: GetObjectCommandOutput,
-  etag: string | undefined,
-  byteLength: number,
-  context: ErrorContext,
-): PartDigest | Hash | undefined {
-  if (etag === undefined || isOpaqueEtag(answer)) return undefined;
-  if (/^[0-9a-f]{32}$/.test(etag)) return createHash("md5");
-  const partBytes = Number(answer.Metadata?.[PART_BYTES]);
-  const parts = Number(/^[0-9a-f]{32}-(\d+)$/.exec(etag)?.[1]);
-  // Of uploads by others nobody knows how long their parts were.
-  if (!Number.isSafeInteger(partBytes) || partBytes <= 0 || Number.isNaN(parts)) return undefined;
-  if (Math.ceil(byteLength / partBytes) === parts) return new PartDigest(partBytes);
-  (answer.Body as Readable | undefined)?.destroy();
-  throw damaged(`${byteLength} bytes were announced, and that is no length of ${parts} parts`, context);
-}
-
-/** Name of the metadata that says how long the parts of an upload were: with it, its etag can be computed again. */
-export const PART_BYTES = "sluice-part-bytes";
 
 /** How an object is encrypted, as answers say it. */
 export interface Encryption {
@@ -200,10 +216,6 @@ export function isOpaqueEtag(answer: Encryption): boolean {
   return (answer.ServerSideEncryption ?? "").startsWith("aws:") || answer.SSECustomerAlgorithm !== undefined;
 }
 
-function digestText(digest: PartDigest | Hash): string {
-  return digest instanceof PartDigest ? digest.etag() : digest.digest("hex");
-}
-
 function rangeHeader(range: ByteRange): string {
   if ("suffix" in range) return `bytes=-${range.suffix}`;
   const { offset, length } = range;
@@ -212,15 +224,22 @@ function rangeHeader(range: ByteRange): string {
 }
 
 /** A service that answers with another part than was asked for must not be believed. */
-function checkRangeOf(answer: GetObjectCommandOutput, range: ByteRange, context: ErrorContext): void {
+function checkRangeOf(
+  answer: GetObjectCommandOutput,
+  range: ByteRange,
+  context: ErrorContext,
+): { readonly offset: number; readonly total: number } {
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? "") ?? [];
   const size = Number(total);
+  let problem = `asked for ${rangeHeader(range)}, the service answered ${answer.ContentRange ?? "with no range"}`;
+  let isDamaged = false;
   if (first !== undefined && Number.isSafeInteger(size)) {
     const { offset, length } = resolveRange(range, size, context);
-    const isIt = Number(first) === offset && Number(last) === offset + length - 1 && answer.ContentLength === length;
-    if (isIt) return;
+    const isIt = Number(first) === offset && Number(last) === offset + length - 1;
+    if (isIt && answer.ContentLength === length) return { offset, total: size };
+    isDamaged = isIt;
+    if (isIt) problem = `${answer.ContentLength} bytes were announced for a range of ${length}`;
   }
   (answer.Body as Readable | undefined)?.destroy();
-  const problem = `asked for ${rangeHeader(range)}, the service answered ${answer.ContentRange ?? "with no range"}`;
-  throw connectionLost(problem, context);
+  throw isDamaged ? damaged(problem, context) : connectionLost(problem, context);
 }

@@ -21,10 +21,11 @@ export async function* listUploads(
   const latest = Date.now() - olderThanMs;
   let place: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
   for (;;) {
+    // Names are not asked for encoded, as those of values are: Ceph encodes them here without saying so, and an upload
+    // that is given up under a wrong name stays.
     const command = new bucket.sdk.ListMultipartUploadsCommand({
       Bucket: bucket.name,
       Prefix: bucket.root + prefix,
-      EncodingType: "url",
       ...place,
     });
     const answer = await bucket.send<ListMultipartUploadsCommandOutput>(command, context, signal);

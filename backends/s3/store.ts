@@ -22,10 +22,12 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError, runAll, StorageError, toStorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey } from "../../src/core/key.ts";
-import { Bucket, importSdk, placeOf, type SdkLoader } from "./bucket.ts";
-import { type Conditions, capabilitiesFor, noConditions, probeConditions } from "./condition-probe.ts";
+import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
+import type { Bucket } from "./bucket.ts";
+import { capabilitiesFor, type Service } from "./condition-probe.ts";
+import { connect, type OpenS3 } from "./connect.ts";
 import type { PendingUpload, PresignOptions, S3Extras, S3Options, UploadOptions } from "./index.ts";
-import { copyObject, deleteObjects, MAX_REQUEST } from "./object-changes.ts";
+import { copyObject, deleteObjects, MAX_REQUEST, sendChange } from "./object-changes.ts";
 import { hasKeysBelow, listObjects } from "./object-listing.ts";
 import { collect, emptyStream, openObject, streamOf } from "./object-reading.ts";
 import { isDirectoryError, statObject } from "./object-stat.ts";
@@ -33,22 +35,15 @@ import { putObject } from "./object-writing.ts";
 import { abortUpload, listUploads, storedParts } from "./pending-uploads.ts";
 import { presign } from "./presign.ts";
 import { readRangesOf } from "./range-reading.ts";
+import { findUpload, type ResumedUpload, wholeParts } from "./resume-upload.ts";
 import { checkPlace } from "./tree-check.ts";
 import { crcOf, type UploadHost, UploadWriter } from "./upload-writer.ts";
+import { readWhole } from "./whole-reading.ts";
 
 const MIB = 1 << 20;
 
 /** Uploads younger than this may belong to somebody who is still writing. */
 const DAY_MS = 86_400_000;
-
-/** How a store is opened. */
-export interface OpenS3 {
-  /** Name in messages. Default `"s3"`. */
-  readonly name?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Loads the SDK; replaced in tests of its absence. */
-  readonly load?: SdkLoader | undefined;
-}
 
 /**
  * Keys to objects. Each value appears whole or not at all, as S3 promises: small ones go in one request, long ones in
@@ -61,16 +56,16 @@ export class S3Store implements ByteStore, S3Extras {
   readonly capabilities: StoreCapabilities;
   readonly #bucket: Bucket;
   readonly #options: S3Options;
-  readonly #conditions: Conditions;
+  readonly #service: Service;
   readonly #writers = new Set<UploadWriter>();
   #isOpen = true;
 
-  private constructor(bucket: Bucket, options: S3Options, conditions: Conditions, name: string) {
+  private constructor(bucket: Bucket, options: S3Options, service: Service, name: string) {
     this.name = name;
     this.#bucket = bucket;
     this.#options = options;
-    this.#conditions = conditions;
-    this.capabilities = capabilitiesFor(conditions);
+    this.#service = service;
+    this.capabilities = capabilitiesFor(service.conditions, (options.tree ?? "flat") === "flat");
   }
 
   /**
@@ -80,26 +75,8 @@ export class S3Store implements ByteStore, S3Extras {
    * `PERMISSION_DENIED`, or `NOT_FOUND` without the bucket.
    */
   static async open(options: S3Options, how: OpenS3 = {}): Promise<S3Store> {
-    const { name = "s3", signal, load = importSdk } = how;
-    const context = { backend: name, operation: "open", identifier: options.bucket ?? options.uri };
-    const place = placeOf(options, name);
-    const sdk = await load().catch((cause: unknown) => {
-      throw new StorageError("MISSING_DEPENDENCY", "S3 needs a package: npm install @aws-sdk/client-s3@~3.1162.0", {
-        ...context,
-        cause,
-      });
-    });
-    const bucket = new Bucket(sdk, options, place);
-    try {
-      const { conditionalWrites = "probe" } = options;
-      const all: Conditions = { ifAbsent: true, ifMatch: "quoted", onComplete: true };
-      const known = conditionalWrites === "native" ? all : noConditions;
-      const conditions = conditionalWrites === "probe" ? await probeConditions(bucket, context, signal) : known;
-      return new S3Store(bucket, options, conditions, name);
-    } catch (error) {
-      bucket.close();
-      throw error;
-    }
+    const { bucket, service, name } = await connect(options, how);
+    return new S3Store(bucket, options, service, name);
   }
 
   uri(key: string): string {
@@ -112,6 +89,7 @@ export class S3Store implements ByteStore, S3Extras {
 
   read(key: string, options: ReadOptions = {}): Promise<Uint8Array> {
     return this.#perform("read", key, options, async (normal, context) => {
+      if (options.range === undefined) return this.#readWhole(normal, options, context);
       const open = await this.#openObject(normal, options, context);
       return open === undefined ? new Uint8Array(0) : collect(open);
     });
@@ -133,7 +111,7 @@ export class S3Store implements ByteStore, S3Extras {
   readStream(key: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return this.#perform("readStream", key, options, async (normal, context) => {
       const open = await this.#openObject(normal, options, context);
-      return open === undefined ? emptyStream() : streamOf(open);
+      return open === undefined ? emptyStream() : streamOf(open, this.#verifies);
     });
   }
 
@@ -143,8 +121,8 @@ export class S3Store implements ByteStore, S3Extras {
       await this.#checkPlace(normal, options, context);
       const byteLength = byteSourceLength(bytes);
       const isConditional = options.ifAbsent === true || options.ifMatch !== undefined;
-      const inParts = byteLength >= (this.#options.multipartFrom ?? 32 * MIB);
-      if (inParts && (!isConditional || this.#conditions.onComplete || byteLength > MAX_REQUEST)) {
+      const inParts = byteLength >= (this.#options.multipartFrom ?? 16 * MIB);
+      if (inParts && (!isConditional || this.#service.conditions.onComplete || byteLength > MAX_REQUEST)) {
         return this.#writeInParts(normal, bytes, options, context);
       }
       const result = await this.#put(normal, bytes, options, context);
@@ -153,7 +131,7 @@ export class S3Store implements ByteStore, S3Extras {
     });
   }
 
-  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     return this.#perform("openWriter", key, options, async (normal, context) => {
       this.#checkConditions(options, context);
       await this.#checkPlace(normal, options, context);
@@ -161,7 +139,8 @@ export class S3Store implements ByteStore, S3Extras {
       if (options.ifAbsent && (await statObject(this.#bucket, normal, context, options)) !== undefined) {
         throw new StorageError("ALREADY_EXISTS", `"${normal}" in "${this.name}" exists`, context);
       }
-      return this.#writer(normal, options, context);
+      const found = await findUpload(this.#bucket, normal, options, () => this.#ownUploads(), context);
+      return this.#writer(normal, options, context, found, found?.parts[0]?.byteLength);
     });
   }
 
@@ -178,16 +157,15 @@ export class S3Store implements ByteStore, S3Extras {
 
   delete(key: string, options: OperationOptions = {}): Promise<void> {
     return this.#perform("delete", key, options, async (normal, context) => {
-      const isDirectory = await hasKeysBelow(this.#bucket, normal, context, options);
+      if (normal === "") throw isDirectoryError(normal, context);
+      const isTree = !this.capabilities.flatKeys;
+      const isDirectory = isTree && (await hasKeysBelow(this.#bucket, normal, context, options));
       // Other programs may have put a value where there is a directory too; that can be removed.
-      if (isDirectory && (normal === "" || (await statObject(this.#bucket, normal, context, options)) === undefined)) {
+      if (isDirectory && (await statObject(this.#bucket, normal, context, options)) === undefined) {
         throw isDirectoryError(normal, context);
       }
-      await this.#bucket.send(
-        new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(normal)),
-        context,
-        options.signal,
-      );
+      const command = new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(normal));
+      await sendChange(this.#bucket, command, context, options.signal);
     });
   }
 
@@ -195,7 +173,7 @@ export class S3Store implements ByteStore, S3Extras {
     const context = { backend: this.name, operation: "deleteMany" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
     checkAborted(options.signal, context);
-    return deleteObjects(this.#bucket, keys, options, context);
+    return deleteObjects(this.#bucket, keys, { ...options, isTree: !this.capabilities.flatKeys }, context);
   }
 
   copy(from: string, to: string, options: TransferOptions = {}): Promise<WriteResult> {
@@ -216,7 +194,7 @@ export class S3Store implements ByteStore, S3Extras {
   async *findUploads(options: UploadOptions = {}): AsyncGenerator<PendingUpload> {
     const context = { backend: this.name, operation: "findUploads", identifier: options.prefix ?? "" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
-    const own = new Set(await Promise.all([...this.#writers].map((writer) => writer.uploadId)));
+    const own = await this.#ownUploads();
     for await (const upload of listUploads(this.#bucket, options, context)) {
       if (!own.has(upload.uploadId)) yield upload;
     }
@@ -239,12 +217,8 @@ export class S3Store implements ByteStore, S3Extras {
         const message = "A resumed writer has not seen the first parts, and knows no checksum of the whole";
         throw new StorageError("UNSUPPORTED", message, context);
       }
-      const parts = await storedParts(this.#bucket, normal, uploadId, context);
-      const partBytes = parts[0]?.byteLength ?? this.#partBytes;
-      // A shorter part was the last one of a close that did not come through: it is sent again, as part of what follows.
-      const whole = parts.findIndex((part) => part.byteLength !== partBytes);
-      const kept = whole < 0 ? parts : parts.slice(0, whole);
-      return this.#writer(normal, options, context, { uploadId, parts: kept }, partBytes);
+      const parts = wholeParts(await storedParts(this.#bucket, normal, uploadId, context));
+      return this.#writer(normal, options, context, { uploadId, parts }, parts[0]?.byteLength);
     });
   }
 
@@ -267,8 +241,9 @@ export class S3Store implements ByteStore, S3Extras {
     return this.close();
   }
 
-  get #partBytes(): number {
-    return this.#options.partBytes ?? 8 * MIB;
+  /** Uploads under way. */
+  async #ownUploads(): Promise<Set<string | undefined>> {
+    return new Set(await Promise.all([...this.#writers].map((writer) => writer.uploadId?.catch(() => undefined))));
   }
 
   async #perform<T>(
@@ -306,8 +281,7 @@ export class S3Store implements ByteStore, S3Extras {
     checkRange(options.range, context);
     if (key === "") throw isDirectoryError(key, context);
     try {
-      const verify = this.#options.verifyReads ?? this.#options.endpoint?.startsWith("http:") ?? false;
-      return await openObject(this.#bucket, key, options, context, verify);
+      return await openObject(this.#bucket, key, options, context);
     } catch (error) {
       if (!isStorageError(error, "NOT_FOUND")) throw error;
       if (await hasKeysBelow(this.#bucket, key, context, options)) throw isDirectoryError(key, context);
@@ -315,20 +289,38 @@ export class S3Store implements ByteStore, S3Extras {
     }
   }
 
+  get #verifies(): boolean {
+    return this.#options.verifyReads ?? this.#options.endpoint?.startsWith("http:") ?? false;
+  }
+
+  #readWhole(key: string, { ifMatch, signal }: ReadOptions, context: ErrorContext): Promise<Uint8Array> {
+    const { checksums, readPartsInFlight } = this.#options;
+    return readWhole({
+      ask: (part) => this.#openObject(key, part, context),
+      ifMatch,
+      signal,
+      partBytes: this.#options.partBytes ?? 8 * MIB,
+      inFlight: readPartsInFlight ?? (checksums === "supported" ? 1 : 4),
+      onlySlow: readPartsInFlight === undefined,
+      verify: this.#verifies,
+      context,
+    });
+  }
+
   /** Conditions that the service would ignore are refused: it would overwrite, and say that all is well. */
   #checkConditions({ ifAbsent, ifMatch }: WriteOptions, context: ErrorContext): void {
     if (ifAbsent && ifMatch !== undefined) {
       throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
     }
-    const missing = ifAbsent && !this.#conditions.ifAbsent ? "ifAbsent" : undefined;
-    const lacking = ifMatch !== undefined && !this.#conditions.ifMatch ? "ifMatch" : missing;
+    const missing = ifAbsent && !this.#service.conditions.ifAbsent ? "ifAbsent" : undefined;
+    const lacking = ifMatch !== undefined && !this.#service.conditions.ifMatch ? "ifMatch" : missing;
     if (lacking === undefined) return;
     throw new StorageError("UNSUPPORTED", `The service behind "${this.name}" does not keep ${lacking}`, context);
   }
 
   async #checkPlace(key: string, options: OperationOptions, context: ErrorContext): Promise<void> {
     if (key === "") throw isDirectoryError(key, context);
-    if (this.#options.tree === "flat") return;
+    if (this.capabilities.flatKeys) return;
     await checkPlace(key, context, {
       isValue: async (above) => (await statObject(this.#bucket, above, context, options)) !== undefined,
       isDirectory: (place) => hasKeysBelow(this.#bucket, place, context, options),
@@ -337,10 +329,10 @@ export class S3Store implements ByteStore, S3Extras {
 
   #writer(
     key: string,
-    options: WriteOptions,
+    options: OpenByteWriterOptions,
     context: ErrorContext,
-    resumed?: ConstructorParameters<typeof UploadWriter>[1],
-    partBytes = this.#partBytes,
+    resumed?: ResumedUpload,
+    partBytes = this.#options.partBytes ?? 8 * MIB,
   ): UploadWriter {
     const host: UploadHost = {
       bucket: this.#bucket,
@@ -349,7 +341,7 @@ export class S3Store implements ByteStore, S3Extras {
       context,
       partBytes,
       partsInFlight: this.#options.partsInFlight ?? 4,
-      conditionsOnComplete: this.#conditions.onComplete,
+      service: this.#service,
       putWhole: (bytes, conditions) => this.#put(key, bytes, conditions, context),
       released: () => this.#writers.delete(writer),
     };
@@ -366,11 +358,7 @@ export class S3Store implements ByteStore, S3Extras {
   ): Promise<WriteResult> {
     const writer = this.#writer(key, options, context);
     try {
-      for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) {
-        for (let at = 0; at < part.byteLength; at += MIB) {
-          await writer.write(part.subarray(at, at + MIB), { signal: options.signal });
-        }
-      }
+      await writer.writeWhole(bytes, options);
       return await writer.close({ signal: options.signal });
     } catch (error) {
       await writer.abort().catch(() => {}); // What went wrong first is what the caller must hear.
@@ -379,7 +367,7 @@ export class S3Store implements ByteStore, S3Extras {
   }
 
   #put(key: string, bytes: ByteSource, options: WriteOptions, context: ErrorContext): Promise<WriteResult> {
-    return putObject(this.#bucket, key, bytes, options, context, this.#conditions.ifMatch || "quoted");
+    return putObject(this.#bucket, key, bytes, options, context, this.#service);
   }
 
   async #copy(from: string, to: string, options: TransferOptions, context: ErrorContext): Promise<WriteResult> {

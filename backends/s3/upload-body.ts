@@ -1,7 +1,8 @@
 /** The bytes of one upload, as a stream that knows when it can no longer be called back. */
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { type ByteSource, byteSourceLength } from "../../src/core/byte-store.ts";
+import { crc32 } from "node:zlib";
+import { type ByteSource, byteSourceLength, joinBytes } from "../../src/core/byte-store.ts";
 
 /** Bytes handed to the connection at a time, so that an abort finds a gap. */
 const PIECE = 256 << 10;
@@ -15,6 +16,7 @@ export class UploadBody {
   readonly #parts: readonly Uint8Array[];
   #isHandedOver: boolean;
   #md5: Buffer | undefined;
+  #crc32: number | undefined;
 
   /** @param bytes - Borrowed until the request has ended. */
   constructor(bytes: ByteSource) {
@@ -28,14 +30,31 @@ export class UploadBody {
     return this.#isHandedOver;
   }
 
-  /** The digest that the service checks the bytes against before it keeps them. */
+  /** What services make etags of. */
   get md5(): Buffer {
-    if (this.#md5 === undefined) {
-      const hash = createHash("md5");
-      for (const part of this.#parts) hash.update(part);
-      this.#md5 = hash.digest();
-    }
+    this.#md5 ??= this.#digest("md5");
     return this.#md5;
+  }
+
+  /** In hexadecimal, as signatures have it. */
+  get sha256(): string {
+    return this.#digest("sha256").toString("hex");
+  }
+
+  /** The CRC-32 of zlib. */
+  get crc32(): number {
+    this.#crc32 ??= crc32Of(this.#parts);
+    return this.#crc32;
+  }
+
+  /**
+   * The bytes as the SDK takes them fastest: short ones in one buffer, which counts as handed over at once. The SDK may
+   * send a buffer again if it was told to make several attempts, so it is for writes that may be repeated.
+   */
+  get repeatable(): Readable | Uint8Array {
+    if (this.byteLength > PIECE) return this.stream();
+    this.#isHandedOver = true;
+    return joinBytes(this.#parts);
   }
 
   /** The bytes, once. */
@@ -51,6 +70,12 @@ export class UploadBody {
     });
   }
 
+  #digest(algorithm: "md5" | "sha256"): Buffer {
+    const hash = createHash(algorithm);
+    for (const part of this.#parts) hash.update(part);
+    return hash.digest();
+  }
+
   *#pieces(): Generator<Uint8Array> {
     let left = this.byteLength;
     for (const part of this.#parts) {
@@ -62,4 +87,9 @@ export class UploadBody {
       }
     }
   }
+}
+
+/** The CRC-32 of parts, one after another. To zlib an empty buffer may mean "begin anew", so those are left out. */
+export function crc32Of(parts: readonly Uint8Array[]): number {
+  return parts.reduce((crc, part) => (part.byteLength === 0 ? crc : crc32(part, crc)), 0);
 }

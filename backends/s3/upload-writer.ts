@@ -17,13 +17,17 @@ import {
 } from "../../src/core/byte-store.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
+import type { KeptBytes, OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
-import { PART_BYTES } from "./object-reading.ts";
-import { checkEtagOf, conditionError, sendBody } from "./object-writing.ts";
+import type { Service } from "./condition-probe.ts";
+import { conditionError, sendBody } from "./object-writing.ts";
 import { etagOfParts } from "./part-digest.ts";
 import { abortUpload, type StoredPart } from "./pending-uploads.ts";
+import { crcText, PART_BYTES, VALUE_CRC32 } from "./read-digest.ts";
+import type { ResumedUpload } from "./resume-upload.ts";
 import { translateS3 } from "./s3-errors.ts";
-import { UploadBody } from "./upload-body.ts";
+import { crc32Of, UploadBody } from "./upload-body.ts";
+import { checkKept, digestInput } from "./upload-check.ts";
 
 /** Parts that one upload may have. */
 const MAX_PARTS = 10_000;
@@ -32,22 +36,15 @@ const MAX_PARTS = 10_000;
 export interface UploadHost {
   readonly bucket: Bucket;
   readonly key: string;
-  readonly options: WriteOptions;
+  readonly options: OpenByteWriterOptions;
   readonly context: ErrorContext;
   readonly partBytes: number;
   readonly partsInFlight: number;
-  /** The service keeps conditions when an upload is finished. */
-  readonly conditionsOnComplete: boolean;
+  readonly service: Service;
   /** Writes a value that fits into one request. */
   readonly putWhole: (bytes: Uint8Array, options: WriteOptions) => Promise<WriteResult>;
   /** Called once, when the writer is done with. */
   readonly released: () => void;
-}
-
-/** An upload that is gone on with. */
-export interface ResumedUpload {
-  readonly uploadId: string;
-  readonly parts: readonly StoredPart[];
 }
 
 /**
@@ -57,6 +54,9 @@ export interface ResumedUpload {
  * The service shows nothing of an upload before it is finished. A failure, an abort, and closing the store give it up.
  */
 export class UploadWriter implements ByteWriter {
+  readonly kept: KeptBytes | undefined;
+  /** There if the writer was asked to go on with an earlier one. */
+  readonly suspend?: () => Promise<void>;
   readonly #host: UploadHost;
   readonly #cut = new AbortController();
   readonly #sending = new Set<Promise<void>>();
@@ -67,6 +67,8 @@ export class UploadWriter implements ByteWriter {
   #inPart = 0;
   #byteLength = 0;
   #crc: number | undefined;
+  /** CRC-32 of a value that was there as a whole before it was sent. */
+  #whole: string | undefined;
   #tail: Promise<void> = Promise.resolve();
   #failure: unknown;
   #closing: Promise<WriteResult> | undefined;
@@ -74,7 +76,9 @@ export class UploadWriter implements ByteWriter {
 
   constructor(host: UploadHost, resumed?: ResumedUpload) {
     this.#host = host;
-    this.#crc = host.options.checksum === undefined ? undefined : 0;
+    this.kept = resumed?.kept;
+    if (host.options.resume !== undefined) this.suspend = () => this.#suspend();
+    this.#crc = host.options.checksum === undefined ? undefined : (this.kept?.crc32c ?? 0);
     if (resumed === undefined) return;
     this.#uploadId = Promise.resolve(resumed.uploadId);
     this.#parts.push(...resumed.parts);
@@ -103,6 +107,32 @@ export class UploadWriter implements ByteWriter {
     const work = this.#tail.then(() => this.#append(chunk));
     this.#tail = work.catch(() => {});
     await work;
+  }
+
+  /**
+   * Sends all of a value that lies in memory, from where it lies. To be called once, before anything is written.
+   *
+   * @param bytes - Borrowed until the writer is closed or aborted.
+   */
+  async writeWhole(bytes: ByteSource, { signal }: OperationOptions): Promise<void> {
+    const { partBytes, context } = this.#host;
+    const parts = bytes instanceof Uint8Array ? [bytes] : bytes;
+    this.#whole = crcText(crc32Of(parts));
+    this.#byteLength = byteSourceLength(bytes);
+    if (this.#crc !== undefined) this.#crc = crcOf(bytes, this.#crc);
+    this.#checkParts();
+    const onAbort = () => this.#cut.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      for (const part of splitSource(parts, partBytes)) {
+        checkAborted(signal, context);
+        await this.#send(part, () => {});
+      }
+      await Promise.all(this.#sending);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   close(options: OperationOptions = {}): Promise<WriteResult> {
@@ -134,6 +164,25 @@ export class UploadWriter implements ByteWriter {
     }
   }
 
+  /** Ends the writer and leaves the parts that the service has. What was not yet a whole part is lost. */
+  async #suspend(): Promise<void> {
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#tail;
+    await Promise.allSettled(this.#sending);
+    const uploadId = await this.#uploadId?.catch(() => undefined);
+    this.#spare.length = 0;
+    this.#part = undefined;
+    try {
+      // Without a part there is nothing to go on with.
+      const isEmpty = uploadId !== undefined && this.#parts[0] === undefined;
+      if (isEmpty) await abortUpload(this.#host.bucket, this.#host.key, uploadId, this.#host.context);
+    } finally {
+      this.#host.released();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
     await this.abort();
@@ -157,9 +206,18 @@ export class UploadWriter implements ByteWriter {
   }
 
   async #sendFull(): Promise<void> {
-    const { partsInFlight, context, options, conditionsOnComplete } = this.#host;
+    const part = this.#part as Uint8Array;
+    this.#checkParts();
+    await this.#send(part, () => this.#spare.push(part));
+    this.#part = undefined;
+    this.#inPart = 0;
+  }
+
+  /** Parts cannot be written under conditions that the service forgets in the end. */
+  #checkParts(): void {
+    const { context, options, service } = this.#host;
     const isConditional = options.ifAbsent === true || options.ifMatch !== undefined;
-    if (isConditional && !conditionsOnComplete) {
+    if (isConditional && !service.conditions.onComplete) {
       this.#failure ??= new StorageError(
         "UNSUPPORTED",
         `"${context.backend}" keeps ifAbsent and ifMatch for values in one request only, and "${context.identifier}" ` +
@@ -168,24 +226,26 @@ export class UploadWriter implements ByteWriter {
       );
       throw this.#failure;
     }
-    while (this.#sending.size >= partsInFlight) await Promise.race(this.#sending);
-    const part = this.#part as Uint8Array;
+  }
+
+  /** Begins to send a part as soon as there is room for it. */
+  async #send(part: ByteSource, sent: () => void): Promise<void> {
+    while (this.#sending.size >= this.#host.partsInFlight) await Promise.race(this.#sending);
+    if (this.#failure !== undefined) throw this.#failure;
     const index = this.#parts.push(undefined) - 1;
-    this.#part = undefined;
-    this.#inPart = 0;
     const work: Promise<void> = this.#sendPart(index, part)
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
       .finally(() => {
         this.#sending.delete(work);
-        this.#spare.push(part);
+        sent();
       });
     this.#sending.add(work);
   }
 
-  async #sendPart(index: number, bytes: Uint8Array): Promise<void> {
-    const { bucket, key, context } = this.#host;
+  async #sendPart(index: number, bytes: ByteSource): Promise<void> {
+    const { bucket, key, context, service } = this.#host;
     if (index >= MAX_PARTS) {
       throw new StorageError("INVALID_DATA", `"${key}" needs more than ${MAX_PARTS} parts; raise partBytes`, context);
     }
@@ -196,11 +256,11 @@ export class UploadWriter implements ByteWriter {
       PartNumber: index + 1,
       Body: body.stream(),
       ContentLength: body.byteLength,
-      ContentMD5: body.md5.toString("base64"),
+      ...digestInput(body, service.check),
     });
     const answer = await bucket.send<UploadPartCommandOutput>(command, context, this.#cut.signal);
     const etag = bareEtag(answer.ETag);
-    checkEtagOf(etag, body, answer, context);
+    checkKept(etag, body, service.check, answer, context);
     this.#parts[index] = { etag, byteLength: body.byteLength };
   }
 
@@ -211,7 +271,7 @@ export class UploadWriter implements ByteWriter {
 
   async #create(): Promise<string> {
     const { bucket, key, context, partBytes } = this.#host;
-    const Metadata = { [PART_BYTES]: String(partBytes) };
+    const Metadata = { [PART_BYTES]: String(partBytes), ...(this.#whole && { [VALUE_CRC32]: this.#whole }) };
     const command = new bucket.sdk.CreateMultipartUploadCommand({ ...bucket.at(key), Metadata });
     const { UploadId } = await bucket.send<CreateMultipartUploadCommandOutput>(command, context);
     return UploadId as string;
@@ -299,4 +359,22 @@ export class UploadWriter implements ByteWriter {
 export function crcOf(bytes: ByteSource, seed = 0): number {
   if (bytes instanceof Uint8Array) return crc32c(bytes, seed);
   return bytes.reduce((crc, part) => crc32c(part, crc), seed);
+}
+
+/** Cuts parts into pieces of one length (the last may be shorter) without copying. */
+export function* splitSource(parts: readonly Uint8Array[], byteLength: number): Generator<Uint8Array[]> {
+  let piece: Uint8Array[] = [];
+  let left = byteLength;
+  for (const part of parts) {
+    for (let at = 0; at < part.byteLength; ) {
+      const view = part.subarray(at, at + left);
+      piece.push(view);
+      at += view.byteLength;
+      left -= view.byteLength;
+      if (left > 0) continue;
+      yield piece;
+      [piece, left] = [[], byteLength];
+    }
+  }
+  if (piece.length > 0) yield piece;
 }

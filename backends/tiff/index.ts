@@ -1,7 +1,7 @@
 /**
  * Frames as TIFF files, one for each. Light: the writer is loaded when it is opened.
  *
- * @module
+ * @module sluice/backends/tiff
  */
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";

@@ -1,13 +1,14 @@
+import { pageBlocks } from "../../src/core/page-memory.ts";
+
 /** Memory of a fixed size in equal blocks, taken and given back, so that writing frames allocates nothing. */
 export class BlockPool {
   /** Bytes of one block. */
   readonly blockBytes: number;
   readonly #limit: number;
-  readonly #free: Uint8Array[] = [];
   readonly #waiting: (() => void)[] = [];
-  #made = 0;
+  #free: Uint8Array[] | undefined;
 
-  /** @param limit - Most blocks that exist at one time; made when they are first needed. */
+  /** @param limit - Most blocks that exist at one time; each takes memory once it is used. */
   constructor(blockBytes: number, limit: number) {
     this.blockBytes = blockBytes;
     this.#limit = limit;
@@ -15,15 +16,14 @@ export class BlockPool {
 
   /** A block, or `undefined` while all are in use. Its contents are whatever was there last. */
   take(): Uint8Array | undefined {
-    const block = this.#free.pop();
-    if (block !== undefined || this.#made === this.#limit) return block;
-    this.#made++;
-    return new Uint8Array(this.blockBytes);
+    // At pages, so that a store which writes past the cache of the system takes them without a copy.
+    this.#free ??= pageBlocks(this.blockBytes, this.#limit);
+    return this.#free.pop();
   }
 
   /** Hands a block back. */
   give(block: Uint8Array): void {
-    this.#free.push(block);
+    this.#free?.push(block);
     this.#waiting.shift()?.();
   }
 

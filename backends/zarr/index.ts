@@ -2,7 +2,7 @@
  * Zarr: values in hierarchies of arrays, an engine for arrays and groups, and a frame writer for acquisitions. Light:
  * everything heavy is imported when it is called for.
  *
- * @module
+ * @module sluice/backends/zarr
  */
 
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";

@@ -32,6 +32,12 @@ export interface ZarrOptions {
   readonly maxBufferBytes?: number | undefined;
   /** Passed to the disk store for `file:` URIs: what is synced before a shard or a shape is visible. */
   readonly durability?: "full" | "data" | "none" | undefined;
+  /**
+   * `"auto"`: a store that can writes shards past the cache of the operating system where that is faster: on disk, with a
+   * durability of `"full"` or `"data"`. `"never"`: shards stay in the cache, for programs that read them at once.
+   * Default `"auto"`.
+   */
+  readonly direct?: "never" | "auto" | undefined;
   /** Root of the hierarchy, in place of `store`; for the writer where the first acquisition goes. A URI. */
   readonly uri?: string | undefined;
   /** Where each acquisition goes. */
@@ -43,6 +49,7 @@ export interface CheckedZarrOptions {
   readonly codec: ChunkCodec;
   readonly shardBytes: number;
   readonly maxBufferBytes: number;
+  readonly direct: "never" | "auto";
 }
 
 /** A test for each option, and what it wants. */
@@ -57,6 +64,7 @@ const rules: Readonly<Record<keyof ZarrOptions, readonly [wanted: string, test: 
   shardBytes: ["a whole number of bytes ≥ 1", isByteCount],
   maxBufferBytes: ["a whole number of bytes ≥ 1", isByteCount],
   durability: ['"full", "data" or "none"', (value) => ["full", "data", "none"].includes(value as string)],
+  direct: ['"never" or "auto"', (value) => value === "never" || value === "auto"],
   uri: ["a URI such as file://localhost/data/run.zarr", (value) => typeof value === "string"],
   pathProvider: ["a function", (value) => typeof value === "function"],
 };
@@ -85,10 +93,10 @@ export function checkZarrOptions(options: ZarrOptions): CheckedZarrOptions {
     const list = mistakes.map(({ message }) => message).join("; ");
     throw new StorageError("CONFIG_INVALID", `Zarr options: ${list}`, { backend: "zarr", operation: "open" });
   }
-  const { codec = "none", shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20 } = options;
+  const { codec = "none", shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20, direct = "auto" } = options;
   const name = "blosc-zstd";
   const level = typeof codec === "object" ? (codec.level ?? 1) : 1;
-  return { codec: codec === "none" ? codec : { name, level }, shardBytes, maxBufferBytes };
+  return { codec: codec === "none" ? codec : { name, level }, shardBytes, maxBufferBytes, direct };
 }
 
 function findMistakes(options: object): StandardIssue[] {

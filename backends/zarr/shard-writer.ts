@@ -12,6 +12,8 @@ import { ShardIndex } from "./shard.ts";
 /** Options of a {@link ShardWriter}. */
 export interface ShardWriterOptions {
   readonly store: ByteStore;
+  /** Whether the store may write past the cache of the system; see `OpenByteWriterOptions`. */
+  readonly direct: "never" | "auto";
   /** Key of the array's node. */
   readonly path: string;
   /** Shape of one chunk, whose first axis is the one that grows; only its rank matters here. */
@@ -135,9 +137,9 @@ export class ShardWriter {
   }
 
   async #openShard(): Promise<OpenShard> {
-    const { store, path, rank, chunksPerShard } = this.#options;
+    const { store, direct, path, rank, chunksPerShard } = this.#options;
     const key = `${path}/c/${this.#shardNumber}${"/0".repeat(rank - 1)}`;
-    const writer = await store.openWriter(key);
+    const writer = await store.openWriter(key, { direct });
     this.#shardNumber++;
     return { writer, index: new ShardIndex(chunksPerShard), underWay: new Set(), length: 0, chunks: 0 };
   }

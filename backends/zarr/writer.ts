@@ -6,6 +6,7 @@ import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { runAll, StorageError } from "../../src/core/errors.ts";
 import type { SourceInfo } from "../../src/core/frame-writer.ts";
 import { byteLengthOf, type NdArray } from "../../src/core/nd-array.ts";
+import { PAGE_BYTES } from "../../src/core/page-memory.ts";
 import { BloscFrameEncoder, type FrameEncoder, PlainEncoder } from "./frame-encoder.ts";
 import {
   type Attributes,
@@ -170,14 +171,16 @@ export class ZarrWriter extends Writer {
     layout: FrameArrayLayout,
     sources: number,
   ): Promise<OpenArray> {
-    const { codec, maxBufferBytes } = this.#options;
+    const { codec, maxBufferBytes, direct } = this.#options;
     const share = Math.floor(maxBufferBytes / sources);
     // Compressed frames wait beside the blocks, which need no more than half of the memory then.
     const forBlocks = Math.min(codec === "none" ? share : share / 2, BLOCKS * MAX_BLOCK_BYTES);
-    const blockBytes = Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, Math.floor(forBlocks / BLOCKS)));
+    const wholePages = Math.floor(forBlocks / BLOCKS / PAGE_BYTES) * PAGE_BYTES;
+    const blockBytes = Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, wholePages));
     const { name, dtype, shape } = source;
     const shards = new ShardWriter({
       store,
+      direct,
       path: name,
       rank: shape.length + 1,
       chunksPerShard: layout.framesPerShard,

@@ -28,6 +28,11 @@ export class ArchiveSource implements ArchiveBytes {
     throw new StorageError("IS_A_DIRECTORY", `"${key}" in "${store.name}" is a directory, not a ZIP archive`, context);
   }
 
+  /** Which archive this is, for errors. */
+  get context(): ErrorContext {
+    return { backend: this.#store.name, identifier: this.#key };
+  }
+
   /** Exactly these bytes, or `CORRUPT`. */
   async read(offset: number, length: number, options: OperationOptions): Promise<Uint8Array> {
     this.#check(offset, length);
@@ -68,8 +73,7 @@ export class ArchiveSource implements ArchiveBytes {
   /** The error for an archive that is damaged. */
   corrupt(problem: string, context: ErrorContext = {}, cause?: unknown): StorageError {
     return new StorageError("CORRUPT", `The archive "${this.#key}" in "${this.#store.name}" is damaged: ${problem}`, {
-      backend: this.#store.name,
-      identifier: this.#key,
+      ...this.context,
       ...context,
       ...(cause === undefined ? {} : { cause }),
     });

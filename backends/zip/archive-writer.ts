@@ -1,6 +1,7 @@
 /** Writes a new archive by stream. */
-import { promisify } from "node:util";
-import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
+import { createDeflateRaw } from "node:zlib";
+import { crc32 } from "../../src/codecs/zip/crc32.ts";
+import { type EntryCompression, packEntry } from "../../src/codecs/zip/pack-entry.ts";
 import {
   centralHeader,
   dataDescriptor,
@@ -8,14 +9,13 @@ import {
   localHeader,
   type WrittenEntry,
 } from "../../src/codecs/zip/records.ts";
-import {
-  type ByteSource,
-  type ByteStore,
-  type ByteWriter,
-  joinBytes,
-  type OperationOptions,
-  type WriteOptions,
-  type WriteResult,
+import type {
+  ByteSource,
+  ByteStore,
+  ByteWriter,
+  OperationOptions,
+  WriteOptions,
+  WriteResult,
 } from "../../src/core/byte-store.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
@@ -24,7 +24,7 @@ import { normalizeKey } from "../../src/core/key.ts";
 /** Options of one entry. */
 export interface EntryOptions extends OperationOptions {
   /** `"store"` keeps the bytes as they are, so that ranges of them can be read alone. Default that of the archive. */
-  readonly compression?: "deflate" | "store" | undefined;
+  readonly compression?: EntryCompression | undefined;
   /** Time of the entry, in milliseconds since 1970-01-01 UTC; ZIP keeps it to two seconds. Default: now. */
   readonly modifiedMs?: number | undefined;
 }
@@ -32,13 +32,11 @@ export interface EntryOptions extends OperationOptions {
 /** Options of a new archive: those of a write, and what entries have that name none. */
 export interface ArchiveOptions extends WriteOptions {
   /** Default `"deflate"`. Frames and chunks that are compressed already are best stored. */
-  readonly compression?: "deflate" | "store" | undefined;
+  readonly compression?: EntryCompression | undefined;
 }
 
 /** Bytes of the directory that go out at a time. */
 const DIRECTORY_PIECE = 1 << 20;
-
-const deflateWhole = promisify(deflateRaw) as (bytes: Uint8Array) => Promise<Uint8Array>;
 
 /**
  * A new archive in a byte store, written from front to back in bounded memory; ZIP64 where it is needed.
@@ -79,19 +77,8 @@ export class ArchiveWriter implements AsyncDisposable {
   async add(key: string, bytes: ByteSource, options: EntryOptions = {}): Promise<void> {
     const name = this.#claim(key, options);
     return this.#inTurn(options, async () => {
-      const whole = joinBytes(bytes);
-      const deflated = this.#method(options) === 8 ? await deflateWhole(whole) : whole;
-      // Bytes that do not become fewer stay as they are.
-      const packed = deflated.byteLength < whole.byteLength ? deflated : whole;
-      const entry: WrittenEntry = {
-        ...this.#start(name, options),
-        method: packed === whole ? 0 : 8,
-        isStreamed: false,
-        crc32: crc32(whole),
-        compressedLength: packed.byteLength,
-        byteLength: whole.byteLength,
-      };
-      await this.#writer.write([localHeader(entry), packed]);
+      const { entry, packed } = await packEntry(this.#start(name, options), bytes, this.#compression(options));
+      await this.#writer.write([localHeader(entry), ...packed]);
       this.#entries.push(entry);
     });
   }
@@ -100,7 +87,8 @@ export class ArchiveWriter implements AsyncDisposable {
   async addStream(key: string, pieces: AsyncIterable<Uint8Array>, options: EntryOptions = {}): Promise<void> {
     const name = this.#claim(key, options);
     return this.#inTurn(options, async () => {
-      const start = { ...this.#start(name, options), method: this.#method(options), isStreamed: true } as const;
+      const method = this.#compression(options) === "store" ? 0 : 8;
+      const start = { ...this.#start(name, options), method, isStreamed: true } as const;
       await this.#writer.write(localHeader({ ...start, crc32: 0, compressedLength: 0, byteLength: 0 }));
       const before = this.#writer.byteLength;
       let checksum = 0;
@@ -205,8 +193,8 @@ export class ArchiveWriter implements AsyncDisposable {
     return name;
   }
 
-  #method({ compression = this.#options.compression ?? "deflate" }: EntryOptions): 0 | 8 {
-    return compression === "store" ? 0 : 8;
+  #compression({ compression = this.#options.compression ?? "deflate" }: EntryOptions): EntryCompression {
+    return compression;
   }
 
   #start(name: Uint8Array, options: EntryOptions) {

@@ -1,7 +1,7 @@
 /**
  * ZIP archives: read as a byte store by range reads, and written by stream. Light: the store is loaded when it is opened.
  *
- * @module
+ * @module sluice/backends/zip
  */
 import type { ByteStore } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
@@ -11,6 +11,7 @@ import { field, optionsSchema } from "../../src/core/options-schema.ts";
 import type { ArchiveOptions, ArchiveWriter } from "./archive-writer.ts";
 import type { ZipStore } from "./store.ts";
 
+export type { EntryCompression } from "../../src/codecs/zip/pack-entry.ts";
 export type { ArchiveOptions, ArchiveWriter, EntryOptions } from "./archive-writer.ts";
 export type { ZipStore } from "./store.ts";
 

@@ -16,7 +16,9 @@ import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { encodeKey, joinKey, normalizeKey } from "../../src/core/key.ts";
 import { splitPrefix } from "../../src/core/listing.ts";
+import { pieceStream } from "../../src/core/piece-stream.ts";
 import { ReadableStore, readOnlyCapabilities } from "../../src/core/readable-store.ts";
+import { directoryInTheWay, directoryStat, missingKey, otherVersion } from "../../src/core/store-answers.ts";
 import { ArchiveSource } from "./archive-source.ts";
 import { isImplied, listKeys } from "./list-entries.ts";
 
@@ -95,7 +97,7 @@ export class ZipStore extends ReadableStore {
     const entry = archive.entries.get(path);
     if (entry !== undefined) return this.#statOf(entry, archive);
     if (key === "" || isImplied(archive.keys, path)) return directoryStat(key);
-    throw missing(key, context);
+    throw missingKey(key, context);
   }
 
   protected override async doRead(key: string, options: ReadOptions, context: ErrorContext): Promise<Uint8Array> {
@@ -104,7 +106,8 @@ export class ZipStore extends ReadableStore {
       return part as Uint8Array;
     }
     const { archive, entry } = await this.#entry(key, options, context);
-    this.#checkMemory(entry.byteLength, context);
+    // What is compressed is in memory as well, and in a hostile archive it is the longer one.
+    this.#checkMemory(Math.max(entry.byteLength, entry.compressedLength), context);
     return archive.reader.whole(entry, options, context);
   }
 
@@ -139,20 +142,8 @@ export class ZipStore extends ReadableStore {
   ): Promise<ReadableStream<Uint8Array>> {
     const { archive, entry } = await this.#entry(key, options, context);
     const range = resolveRange(options.range, entry.byteLength, context);
-    const pieces = archive.reader.pieces(entry, range, options, context);
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const { done, value } = await pieces.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
-        },
-        cancel: async () => {
-          await pieces.return(undefined);
-        },
-      },
-      { highWaterMark: 0 },
-    );
+    const open = (signal: AbortSignal) => archive.reader.pieces(entry, range, { signal }, context);
+    return pieceStream(open, options.signal);
   }
 
   protected override async *doList(options: ListOptions): AsyncGenerator<ListEntry> {
@@ -181,11 +172,11 @@ export class ZipStore extends ReadableStore {
     const path = this.#path(key);
     const entry = archive.entries.get(path);
     if (entry === undefined) {
-      if (key !== "" && !isImplied(archive.keys, path)) throw missing(key, context);
-      throw new StorageError("IS_A_DIRECTORY", `"${key}" in "${this.name}" is a directory`, context);
+      if (key !== "" && !isImplied(archive.keys, path)) throw missingKey(key, context);
+      throw directoryInTheWay(key, context);
     }
     if (options.ifMatch === undefined || options.ifMatch === etagOf(entry, archive)) return { archive, entry };
-    throw new StorageError("PRECONDITION_FAILED", `"${key}" in "${this.name}" is not the version asked for`, context);
+    throw otherVersion(key, context);
   }
 
   /** The directory, read once; not by the signal of whoever asks first, since others wait for it too. */
@@ -236,14 +227,6 @@ function etagOf({ crc32, byteLength, headerOffset }: ZipEntry, { source }: OpenA
 function prefixWithin(prefix: string): string {
   const { directory, namePrefix } = splitPrefix(prefix);
   return directory === "" ? namePrefix : `${directory}/${namePrefix}`;
-}
-
-function directoryStat(key: string): ObjectStat {
-  return { key, kind: "directory", byteLength: 0, modifiedMs: undefined, etag: undefined };
-}
-
-function missing(key: string, context: ErrorContext): StorageError {
-  return new StorageError("NOT_FOUND", `No "${key}" in "${context.backend}"`, context);
 }
 
 /** The answer, or `ABORTED` as soon as the signal fires; the work goes on for the others that wait for it. */

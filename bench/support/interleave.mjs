@@ -44,11 +44,12 @@ export async function interleave(title, candidates, { rounds = 5, unit, invert =
     most: Math.max(...values),
     ratio: median(values.map((value, round) => value / reference[round])),
   }));
-  print(title, rows, unit);
+  printRows(title, rows, unit);
   return rows;
 }
 
-function print(title, rows, unit) {
+/** One table. */
+export function printRows(title, rows, unit) {
   const width = Math.max(...rows.map(({ name }) => name.length));
   console.log(`\n${title} (${unit}; ratio to the first, median of rounds)`);
   for (const { name, median, least, most, ratio } of rows) {
@@ -61,7 +62,8 @@ function format(value) {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-function shuffled(list) {
+/** The same in random order. */
+export function shuffled(list) {
   const out = [...list];
   for (let i = out.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));

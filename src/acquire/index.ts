@@ -1,7 +1,7 @@
 /**
  * From the device to the store: the abstract writer, devices, providers of names and paths, documents.
  *
- * @module
+ * @module sluice/acquire
  */
 export * from "./device.ts";
 export { DocumentFile } from "./document-file.ts";

@@ -1,7 +1,7 @@
 /** The registered source of a writer, with its counters. Internal: outside, it is a read-only `SourceInfo`. */
 import { checkInteger } from "../core/checks.ts";
 import { type DType, dtypes, parseDType, type TypedArrayConstructor } from "../core/dtype.ts";
-import { type ErrorContext, StorageError } from "../core/errors.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
 import type { FrameSink, SourceInfo } from "../core/frame-writer.ts";
 import { checkShape, isContiguous, isNdArray, type NdArray, sizeOf } from "../core/nd-array.ts";
 
@@ -57,8 +57,13 @@ export class Source implements SourceInfo {
   constructor(registration: SourceRegistration, context: ErrorContext) {
     checkSourceName(registration.name, context);
     this.name = registration.name;
-    this.dtype = parseDType(registration.dtype);
-    checkShape(registration.shape);
+    try {
+      this.dtype = parseDType(registration.dtype);
+      checkShape(registration.shape);
+    } catch (cause) {
+      if (!isStorageError(cause)) throw cause;
+      throw new StorageError(cause.code, `Source "${this.name}": ${cause.message}`, { ...context, cause });
+    }
     if (registration.shape.includes(0)) {
       throw new StorageError(
         "SHAPE_MISMATCH",

@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
   /** Fires at Ctrl-C. */
   readonly signal: AbortSignal;
+  /** What was typed, without the program's own name; the command's name comes first. */
+  readonly args: readonly string[];
 }
 
 /** What a command's action runs; it answers an exit code if that is not 0. */
@@ -25,7 +27,7 @@ type Action = (context: CommandContext) => Promise<number | undefined>;
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(async (options, action) => {
-    exitCode = await perform(options, action);
+    exitCode = await perform(args, options, action);
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -36,12 +38,12 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   }
 }
 
-async function perform(options: GlobalOptions, action: Action): Promise<number> {
+async function perform(args: readonly string[], options: GlobalOptions, action: Action): Promise<number> {
   const terminal = new Terminal(options);
   using interruption = new Interruption((line) => terminal.say(line));
   const { signal } = interruption;
   try {
-    return (await action({ terminal, signal })) ?? exitCodes.ok;
+    return (await action({ terminal, signal, args })) ?? exitCodes.ok;
   } catch (error) {
     terminal.fail(error);
     return signal.aborted && isStorageError(error, "ABORTED") ? exitCodes.interrupted : exitCodes.failed;
@@ -60,10 +62,15 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     program.command(name).description(description).option("--verbose", "show stacks and causes of errors");
   const json = new Option("--json", "print one JSON document on stdout");
   const session = new Option("--session <file>", "session file whose backends can be named as NAME:path");
+  const discover = new Option(
+    "--discover <folder>",
+    "also use backends of the packages in its node_modules; runs their code",
+  );
 
   add("acquire", "run the plan of a session file and store what its devices record")
     .argument("<session>", "YAML or JSON session file")
     .option("-n, --num <count>", "readings, instead of the number in the file", wholeNumber)
+    .addOption(discover)
     .addOption(json)
     .action((file, options) =>
       run(options, async (context) => (await import("./commands/acquire.ts")).acquire(file, options, context)),
@@ -71,6 +78,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
   add("info", "describe a Zarr store, an image, an array or a folder of images")
     .argument("<address>", "path, URL or NAME:path")
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/info.ts")).info(address, options, context)),
@@ -80,6 +88,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .option("-r, --recursive", "list files in all directories below")
     .option("-p, --pattern <glob>", "only files that match: *.tif by name, **/raw/*.tif by path")
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/ls.ts")).ls(address, options, context)),
@@ -87,30 +96,48 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
   add("cat", "print a stored file: text to the terminal, anything to a pipe")
     .argument("<address>", "path, URL or NAME:path")
     .addOption(session)
+    .addOption(discover)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/cat.ts")).cat(address, options, context)),
     );
-  add("cp", "copy a file or a directory tree, also between backends")
+  const concurrency = new Option("-c, --concurrency <count>", "files at a time").argParser(wholeNumber);
+  const verify = new Option("--verify <how>", "how copies are checked").choices(["written", "read"]).default("written");
+  const onError = new Option("--on-error <what>", "end at the first failure, or try every file")
+    .choices(["stop", "continue"])
+    .default("continue");
+  add("cp", "copy a file, or with -r a directory tree, also between backends; goes on where it was interrupted")
     .argument("<from>", "path, URL or NAME:path")
     .argument("<to>", "path, URL or NAME:path; an existing directory gets the copy inside")
+    .option("-r, --recursive", "copy a directory with all it holds")
+    .option("-T, --no-target-directory", "the target is the copy itself, never a directory that it goes into")
     .addOption(
-      new Option("--if-exists <policy>", "what to do with existing files").choices(["error", "replace", "skip"]),
+      new Option("--if-exists <policy>", "what to do with existing files that differ").choices([
+        "error",
+        "replace",
+        "skip",
+      ]),
     )
     .option("--convert", "load and save, so that the suffix of the target decides the format")
+    .addOption(concurrency)
+    .addOption(verify)
+    .addOption(onError)
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/cp.ts")).cp(from, to, options, context)),
     );
-  add("sync", "make a tree hold what another holds, also between backends; continues where it was interrupted")
+  add("sync", "make a tree hold what another holds, also between backends; goes on where it was interrupted")
     .argument("<from>", "path, URL or NAME:path")
     .argument("<to>", "path, URL or NAME:path")
     .option("--delete", "remove what only the target has, if everything else worked")
     .option("-n, --dry-run", "only tell what would happen")
     .addOption(new Option("--compare <how>", "when files are equal").choices(["content", "size"]).default("content"))
-    .addOption(new Option("--verify <how>", "how copies are checked").choices(["written", "read"]).default("written"))
-    .option("-c, --concurrency <count>", "files at a time", wholeNumber)
+    .addOption(concurrency)
+    .addOption(verify)
+    .addOption(onError)
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((from, to, options) =>
       run(options, async (context) => (await import("./commands/sync.ts")).sync(from, to, options, context)),
@@ -124,6 +151,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
       hours,
     )
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/recover.ts")).recover(address, options, context)),
@@ -131,15 +159,20 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
   add("validate", "check images and plates against OME-NGFF 0.4 and 0.5, and say what breaks which rule")
     .argument("<address>", "folder, URL or NAME:path")
     .addOption(session)
+    .addOption(discover)
     .addOption(json)
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/validate.ts")).validate(address, options, context)),
     );
-  add("doctor", "say what is installed, what is missing and how to get it, and how fast a folder is")
-    .argument("[folder]", "folder that data will be written to", ".")
+  add("doctor", "say what is installed and how fast a folder is; or whether a session keeps up with its cameras")
+    .argument("[target]", "folder that data will be written to, or session file", ".")
+    .option("--seconds <number>", "for a session: how long each measurement takes, about (default: 3)", positive)
+    .option("--max-mib <count>", "for a session: MiB that each measurement writes at most (default: 1024)", wholeNumber)
+    .option("--backend <name...>", "for a session: measure these backends instead, as if frames went there")
+    .addOption(discover)
     .addOption(json)
-    .action((folder, options) =>
-      run(options, async (context) => (await import("./commands/doctor.ts")).doctor(folder, context)),
+    .action((target, options) =>
+      run(options, async (context) => (await import("./commands/doctor.ts")).doctor(target, options, context)),
     );
   return program;
 }
@@ -148,6 +181,12 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw new InvalidArgumentError("It must be a whole number of at least 1.");
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("It must be a number above 0.");
 }
 
 function hours(text: string): number {

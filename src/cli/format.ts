@@ -14,6 +14,25 @@ export function formatRate(byteLength: number, seconds: number): string {
   return seconds > 0 ? `${(byteLength / 1e6 / seconds).toFixed(1)} MB/s` : "–";
 }
 
+/** A time in its two largest units: `2 d 3 h`, `14 min 5 s`, `8 s`. */
+export function formatDuration(seconds: number): string {
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
+  const first = units.findIndex(([, length]) => seconds >= length);
+  if (first < 0) return "less than a second";
+  let rest = seconds;
+  const parts = units.slice(first, first + 2).map(([name, length]) => {
+    const count = Math.floor(rest / length);
+    rest -= count * length;
+    return count > 0 ? `${count} ${name}` : "";
+  });
+  return parts.filter(Boolean).join(" ");
+}
+
 /** Rows with their columns aligned; the last column is not padded. */
 export function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
@@ -30,4 +49,9 @@ export function formatTable(rows: readonly (readonly string[])[]): string[] {
 /** `1 file`, `2 files`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** A word that a shell takes as it is. */
+export function quote(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
+import { registerDiscovered } from "../../registry/discover.ts";
 import { isUri, resolveUri, splitUri } from "../../registry/uri.ts";
 import type { ByteStore } from "../core/byte-store.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
@@ -10,6 +11,15 @@ import { StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import { FileManager } from "../io/file-manager.ts";
 import type { TransferEnd } from "../io/transfer.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Options of commands that take addresses. */
+export interface LocationOptions {
+  /** Session file whose backends can be named. */
+  readonly session?: string | undefined;
+  /** Folder whose installed packages may bring backends. */
+  readonly discover?: string | undefined;
+}
 
 /** The backends that addresses can name. */
 export class Locations implements AsyncDisposable {
@@ -26,15 +36,25 @@ export class Locations implements AsyncDisposable {
   }
 
   /**
-   * @param sessionFile - A session file whose `backends:` and `plugins:` may be used as `NAME:path`.
+   * The backends of a session file, its plug-ins, and what is discovered.
+   *
+   * @param terminal - Is told of installed packages that are broken.
    * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file.
    */
-  static async open(sessionFile?: string): Promise<Locations> {
+  static async open({ session: sessionFile, discover }: LocationOptions, terminal: Terminal): Promise<Locations> {
     const registry = createRegistry();
+    const discovered = async () => {
+      const { problems } = discover === undefined ? { problems: [] } : await registerDiscovered(registry, discover);
+      for (const { message } of problems) terminal.say(message);
+    };
     const builtin: Record<string, InstanceConfig> = { disk: { use: "disk" }, memory: { use: "memory" } };
-    if (sessionFile === undefined) return new Locations(new BackendSet(registry, builtin), []);
+    if (sessionFile === undefined) {
+      await discovered();
+      return new Locations(new BackendSet(registry, builtin), []);
+    }
     const { readBackends } = await import("./session-backends.ts");
     const named = await readBackends(sessionFile, registry);
+    await discovered(); // after the plug-ins: what a file names keeps its key
     const baseDirectory = dirname(resolve(sessionFile));
     const backends = new BackendSet(registry, { ...builtin, ...named }, { baseDirectory });
     return new Locations(backends, Object.keys(named));

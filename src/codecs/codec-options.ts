@@ -19,8 +19,11 @@ export function checkCodecOptions(format: string, context: CodecContext, known: 
 }
 
 /** An `INVALID_DATA` about the value or the options of one codec call. */
-export function invalidData(context: CodecContext, message: string): StorageError {
-  return new StorageError("INVALID_DATA", `"${context.identifier}": ${message}`, { identifier: context.identifier });
+export function invalidData(context: CodecContext, message: string, cause?: unknown): StorageError {
+  return new StorageError("INVALID_DATA", `"${context.identifier}": ${message}`, {
+    identifier: context.identifier,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** A `DTYPE_MISMATCH` about an array that a format cannot keep. */

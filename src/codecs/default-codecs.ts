@@ -6,6 +6,7 @@ import { createJpegCodec } from "./jpeg.ts";
 import { jsonCodec } from "./json.ts";
 import { ndjsonCodec } from "./ndjson.ts";
 import { npyCodec } from "./npy.ts";
+import { npzCodec } from "./npz.ts";
 import { createPngCodec } from "./png.ts";
 import { textCodec } from "./text.ts";
 import { tiffCodec } from "./tiff/tiff-codec.ts";
@@ -15,6 +16,7 @@ import { createWebpCodec } from "./webp.ts";
 export function createCodecs(): CodecSet {
   return new CodecSet([
     npyCodec,
+    npzCodec,
     tiffCodec,
     createPngCodec(),
     createJpegCodec(),

@@ -14,7 +14,7 @@ import { checkAborted } from "../core/checks.ts";
 import type { SaveResult } from "../core/data-sink.ts";
 import type { LoadOptions } from "../core/data-source.ts";
 import { type ErrorContext, isStorageError, StorageError, throwFailures } from "../core/errors.ts";
-import { joinKey } from "../core/key.ts";
+import { baseName, joinKey } from "../core/key.ts";
 import type { BackendStat, DoStatOptions } from "../core/readable-backend.ts";
 import { type DoSaveOptions, StorageBackend } from "../core/storage-backend.ts";
 import type { CodecSet } from "./codec-set.ts";
@@ -68,12 +68,14 @@ export class FileBackend extends StorageBackend {
     return this.store.resolve ? this.store.resolve(identifier) : super.resolveKey(identifier);
   }
 
-  protected override async doLoad(key: string, options: LoadOptions): Promise<unknown> {
+  protected override async doLoad(key: string, options: LoadOptions, context: ErrorContext): Promise<unknown> {
     // Absence and directories are told before a missing codec: the suffix of a directory means nothing.
-    if (options.format === undefined && this.codecs.find(key) === undefined) await this.#needFile(key, options);
-    const codec = this.codecs.forIdentifier(key, options.format);
-    const bytes = await this.#read(key, options);
-    return codec.decode(bytes, { identifier: key, options: options.codecOptions ?? {}, signal: options.signal });
+    if (options.format === undefined && this.codecs.find(key) === undefined)
+      await this.#needFile(key, options, context);
+    const identifier = asTyped(key, context);
+    const codec = this.codecs.forIdentifier(identifier, options.format);
+    const bytes = await this.#read(key, options, context);
+    return codec.decode(bytes, { identifier, options: options.codecOptions ?? {}, signal: options.signal });
   }
 
   protected override async doSave(
@@ -90,8 +92,9 @@ export class FileBackend extends StorageBackend {
       if (ifExists === "skip") return { status: "skipped", identifier: key };
       if (ifExists === "error") throw this.#alreadyExists(context);
     }
-    const codec = this.codecs.forValue(data, key, options.format);
-    const bytes = await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal });
+    const identifier = asTyped(key, context);
+    const codec = this.codecs.forValue(data, identifier, options.format);
+    const bytes = await codec.encode(data, { identifier, options: options.codecOptions ?? {}, signal });
     checkAborted(signal, context);
     try {
       const ifAbsent = canRefuse && ifExists !== "replace";
@@ -157,7 +160,8 @@ export class FileBackend extends StorageBackend {
   /** Links are followed: the copy holds what they lead to. All of the source is looked at before anything is written. */
   protected override async doCopy(from: string, to: string, options: TransferOptions): Promise<void> {
     const plan: CopyPlan = { directories: [], files: [] };
-    await this.#planCopy(from, to, [], plan, options);
+    if (this.#directories) await this.#planCopy(from, to, [], plan, options);
+    else await this.#planFlatCopy(from, to, plan, options);
     for (const directory of plan.directories) await this.doCreateDirectory(directory, options);
     for (const [source, target] of plan.files) await this.store.copy(source, target, options);
   }
@@ -175,29 +179,31 @@ export class FileBackend extends StorageBackend {
     await this.store.close();
   }
 
-  async #read(key: string, options: OperationOptions): Promise<Uint8Array> {
+  async #read(key: string, options: OperationOptions, context: ErrorContext): Promise<Uint8Array> {
     try {
       return await this.store.read(key, { signal: options.signal });
     } catch (error) {
-      // Where directories are implied, the store knows no more than that no value is there.
-      if (isStorageError(error, "NOT_FOUND") && !this.#directories) await this.#needFile(key, options);
+      // The store knows the key, not the path that was asked for; and where directories are implied, nothing of them.
+      if (isStorageError(error, "NOT_FOUND")) await this.#needFile(key, options, context, error);
       throw error;
     }
   }
 
   /** Rejects with `NOT_FOUND` or `IS_A_DIRECTORY` unless the key leads to a file. */
-  async #needFile(key: string, options: OperationOptions): Promise<void> {
+  async #needFile(key: string, options: OperationOptions, context: ErrorContext, cause?: unknown): Promise<void> {
     const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
     if (kind === "file") return;
-    const context = { backend: this.name, operation: "load", identifier: key };
-    if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${key}" is a directory`, context);
-    throw new StorageError("NOT_FOUND", `No "${key}" in "${this.name}"`, context);
+    const { identifier } = context;
+    const details = cause === undefined ? context : { ...context, cause };
+    if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${identifier}" is a directory`, details);
+    throw new StorageError("NOT_FOUND", `No "${identifier}" in "${this.name}"`, details);
   }
 
   /** What a save would write over. */
   async #targetKind(key: string, options: OperationOptions, context: ErrorContext): Promise<BackendStat["kind"]> {
     const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
     if (kind !== "directory") return kind;
+    if (this.capabilities.flatKeys && key !== "") return "missing";
     throw new StorageError("IS_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a directory`, context);
   }
 
@@ -222,6 +228,19 @@ export class FileBackend extends StorageBackend {
     const results = await this.store.deleteMany(keys, options);
     const failures = results.flatMap((result) => result.error ?? []);
     throwFailures(failures, `Some of ${keys.length} keys could not be removed`);
+  }
+
+  /** As {@link FileBackend.#planCopy} without real directories: what lies below is one listing. */
+  async #planFlatCopy(from: string, to: string, plan: CopyPlan, options: OperationOptions): Promise<void> {
+    const { kind } = await this.doStat(from, { ...options, followSymlinks: true });
+    if (kind === "file") {
+      plan.files.push([from, to]);
+      return;
+    }
+    const prefix = directoryPrefix(from);
+    for await (const { key } of this.store.list({ prefix, signal: options.signal })) {
+      plan.files.push([key, joinKey(to, key.slice(prefix.length))]);
+    }
   }
 
   /** Collects what a copy has to make; `above` holds the real directories that lead here, to find links in a circle. */
@@ -267,12 +286,13 @@ interface CopyPlan {
 }
 
 function capabilitiesOf(store: ByteStore): Capabilities {
-  const { write, list, directories, symlinks, persistent } = store.capabilities;
+  const { write, list, directories, flatKeys, symlinks, persistent } = store.capabilities;
   return {
     read: true,
     write,
     list,
     directories,
+    ...(flatKeys ? { flatKeys } : {}),
     symlinks,
     // An implied directory cannot be missing, so there is nothing to check where directories are not real.
     requiresFilesystemValidation: directories,
@@ -303,4 +323,9 @@ function saved(status: "created" | "replaced", identifier: string, { byteLength,
 /** Prefix of the keys below a directory. */
 function directoryPrefix(key: string): string {
   return key === "" ? "" : `${key}/`;
+}
+
+/** The path as it was asked for, unless its end is written in another way than that of the key, which decides the codec. */
+function asTyped(key: string, { identifier }: ErrorContext): string {
+  return identifier !== undefined && baseName(identifier) === baseName(key) ? identifier : key;
 }

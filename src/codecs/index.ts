@@ -2,7 +2,7 @@
  * Codecs: values to bytes and back, by suffix, by name or by MIME type; and the backend that uses them above any byte
  * store.
  *
- * @module
+ * @module sluice/codecs
  */
 export { bytesCodec } from "./bytes.ts";
 export type { Codec, CodecContext } from "./codec.ts";
@@ -14,6 +14,7 @@ export { createJpegCodec } from "./jpeg.ts";
 export { jsonCodec } from "./json.ts";
 export { ndjsonCodec } from "./ndjson.ts";
 export { npyCodec } from "./npy.ts";
+export { type NpzOptions, npzCodec } from "./npz.ts";
 export { createPngCodec } from "./png.ts";
 export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";

@@ -9,7 +9,8 @@ export interface BatchOptions {
   /** How many items may be under way at once. Default 8. */
   readonly concurrency?: number | undefined;
   /**
-   * `"throw"`: every item is tried, then one failure is thrown as it is and several as one `AggregateError`.
+   * `"throw"`: every item is tried, then one failure is thrown as it is and several as one `AggregateError`. An abort is
+   * one failure, however many items it met.
    * `"collect"`: nothing is thrown; each failed item has its {@link StorageError} in the result. Default `"throw"`.
    */
   readonly onError?: "throw" | "collect" | undefined;
@@ -55,10 +56,12 @@ export async function mapBatch<T, R>(
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   if (onError === "throw") {
     failures.sort((a, b) => a.index - b.index);
-    throwFailures(
-      failures.map((failure) => failure.error),
-      `${failures.length} of ${items.length} items failed`,
-    );
+    const errors = failures.map((failure) => failure.error);
+    const first = errors.findIndex((error) => error.code === "ABORTED");
+    const distinct = signal?.aborted
+      ? errors.filter((error, index) => error.code !== "ABORTED" || index === first)
+      : errors;
+    throwFailures(distinct, `${distinct.length} of ${items.length} items failed`);
   }
   return results;
 }

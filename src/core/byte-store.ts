@@ -14,13 +14,17 @@
  */
 import type { StoreCapabilities } from "./capabilities.ts";
 import type { StorageError } from "./errors.ts";
+import type { KeptBytes, OpenByteWriterOptions } from "./resumable-write.ts";
 
 /** Bytes to write: one buffer, or several that are written one after another without being joined first. */
 export type ByteSource = Uint8Array | readonly Uint8Array[];
 
 /** Options that every operation takes. */
 export interface OperationOptions {
-  /** Cancels the operation: it rejects with `ABORTED` and leaves things as they were. */
+  /**
+   * Cancels the operation: it rejects with `ABORTED` and leaves things as they were. One exception: where a retry layer
+   * was about to repeat a write whose answer had been lost, nobody knows whether that write took place.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -135,6 +139,8 @@ export interface ByteWriterOptions extends OperationOptions {
 export interface ByteWriter extends AsyncDisposable {
   /** Bytes that the value has so far: the furthest end of any chunk. */
   readonly byteLength: number;
+  /** What an earlier writer left, after which this one goes on. Only where `resume` was asked for. */
+  readonly kept?: KeptBytes | undefined;
   /**
    * Appends (or places) a chunk. Several may be under way at once; sequential ones keep call order.
    *
@@ -145,6 +151,12 @@ export interface ByteWriter extends AsyncDisposable {
   close(options?: OperationOptions): Promise<WriteResult>;
   /** Throws everything away. Harmless after `close` and when repeated. */
   abort(): Promise<void>;
+  /**
+   * Ends the writer without publishing, and keeps what was written for the next one that resumes the same origin. What
+   * was `kept` may also be left by a process that was killed. Only where `resume` was asked for and the store can.
+   * Harmless after `close` and `abort`.
+   */
+  suspend?(): Promise<void>;
 }
 
 /** A store of bytes by key. See the module text for what every store promises. */
@@ -184,7 +196,7 @@ export interface ByteStore extends AsyncDisposable {
    */
   write(key: string, bytes: ByteSource, options?: WriteOptions): Promise<WriteResult>;
   /** Opens a writer for a value that comes in pieces. */
-  openWriter(key: string, options?: WriteOptions): Promise<ByteWriter>;
+  openWriter(key: string, options?: OpenByteWriterOptions): Promise<ByteWriter>;
   /** Lists keys lazily, in pages, ordered by the UTF-8 bytes of the full key. */
   list(options?: ListOptions): AsyncIterable<ListEntry>;
   /** Removes one value. A missing key is fine; a directory is `IS_A_DIRECTORY`. */

@@ -32,9 +32,18 @@ export interface StoreCapabilities {
   readonly positionalWrite: boolean;
   /** Real directories and links: the store is a `DirectoryStore`. */
   readonly directories: boolean;
+  /**
+   * Keys are names and make no tree: a key may be a value and lie above others, and `stat` then describes the value.
+   * Writes look for neither, and deleting a key that has no value is fine also where others lie below it. Default
+   * `false`: a value is never above another.
+   */
+  readonly flatKeys?: boolean | undefined;
   /** Symbolic links. */
   readonly symlinks: boolean;
-  /** `rename` is one atomic step. `emulated`: copy, then delete. */
+  /**
+   * `rename` is one atomic step, and neither it nor `copy` can be raced to a target that must not be there. `emulated`:
+   * copy, then delete; of two at once to one new key both may believe that they won.
+   */
   readonly rename: Support;
   /** Values outlive the process. */
   readonly persistent: boolean;
@@ -50,6 +59,11 @@ export interface Capabilities {
   readonly list: boolean;
   /** Empty directories exist. `false`: directories are implied by the keys below them. */
   readonly directories: boolean;
+  /**
+   * A path may be a file and have others below it: then `isFile` and `isDir` are both true, it is described and loaded
+   * as the file, and listed as a directory. Default `false`.
+   */
+  readonly flatKeys?: boolean | undefined;
   /** Symbolic links. */
   readonly symlinks: boolean;
   /**

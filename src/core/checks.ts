@@ -37,13 +37,19 @@ export function checkInteger(value: number, name: string, minimum: number, conte
   throw new StorageError("INVALID_DATA", `${name} must be a whole number ≥ ${minimum}, got ${String(value)}`, context);
 }
 
-/** The value as an {@link NdArray}, or `INVALID_DATA` that says what came instead. */
-export function checkNdArray(value: unknown, context: ErrorContext = {}): NdArray {
+/**
+ * The value as an {@link NdArray}, or `INVALID_DATA` that says what came instead.
+ *
+ * @param context - Where the value came from. A number says nothing: that is what `values.map(checkNdArray)` passes.
+ */
+export function checkNdArray(value: unknown, context: ErrorContext | number = {}): NdArray {
   if (isNdArray(value)) return value;
+  const where = typeof context === "number" ? {} : context;
+  const what = where.identifier === undefined ? "" : `"${where.identifier}": `;
   throw new StorageError(
     "INVALID_DATA",
-    `Expected an array { data, shape, stride, dtype }, got ${describe(value)}`,
-    context,
+    `${what}Expected an array { data, shape, stride, dtype }, got ${describe(value)}`,
+    where,
   );
 }
 

@@ -80,13 +80,18 @@ export function isDType(name: unknown): name is DType {
 /**
  * Checks a type name that comes from outside.
  *
- * @throws A {@link StorageError} `DTYPE_MISMATCH` that names the type and lists the supported ones; complex types get a
- * sentence of their own.
+ * @throws A {@link StorageError} `DTYPE_MISMATCH` that names the type and lists the supported ones; complex types and
+ * objects get a sentence of their own.
  */
 export function parseDType(name: unknown): DType {
   if (isDType(name)) return name;
   const isComplex = typeof name === "string" && /^(complex|[<>]?c\d)/.test(name);
-  const hint = isComplex ? " JavaScript has no complex numbers: store real and imaginary parts as two arrays." : "";
+  const isObject = typeof name === "string" && /^\|?O\d*$/.test(name);
+  const hint = isComplex
+    ? " JavaScript has no complex numbers: store real and imaginary parts as two arrays."
+    : isObject
+      ? " Object arrays are pickled, which only Python can read, and which can run code: store numbers."
+      : "";
   throw new StorageError(
     "DTYPE_MISMATCH",
     `Unsupported dtype ${JSON.stringify(name)}.${hint} Supported: ${Object.keys(dtypes).join(", ")}`,

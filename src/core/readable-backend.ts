@@ -3,14 +3,21 @@ import { BackendBase, type DirectoryEntry } from "./backend.ts";
 import { type BatchOptions, mapBatch } from "./batch.ts";
 import { brand } from "./brand.ts";
 import type { OperationOptions } from "./byte-store.ts";
-import { checkAborted } from "./checks.ts";
+import { checkAborted, checkNdArray } from "./checks.ts";
 import type { DataSource, EntryStat, ListFilesOptions, LoadOptions } from "./data-source.ts";
 import { type ErrorContext, StorageError } from "./errors.ts";
 import { globMatcher } from "./glob.ts";
 import { compareKeys, joinKey } from "./key.ts";
+import type { NdArray } from "./nd-array.ts";
 
 /** What `doStat` answers; the base adds the path. */
 export type BackendStat = Omit<EntryStat, "path">;
+
+/** Options of `loadArrays`. */
+export interface LoadArraysOptions extends LoadOptions {
+  /** As in {@link BatchOptions}. */
+  readonly concurrency?: number | undefined;
+}
 
 /** Options of `doStat`. */
 export interface DoStatOptions extends OperationOptions {
@@ -24,7 +31,7 @@ export interface DoStatOptions extends OperationOptions {
  */
 export abstract class ReadableBackend extends BackendBase implements DataSource {
   load(path: string, options: LoadOptions = {}): Promise<unknown> {
-    return this.perform("load", path, options, (key) => this.doLoad(key, options));
+    return this.perform("load", path, options, (key, context) => this.doLoad(key, options, context));
   }
 
   loadBatch(paths: readonly string[], options: LoadOptions & BatchOptions = {}): Promise<unknown[]> {
@@ -34,6 +41,22 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
       options,
       (error) => error,
     );
+  }
+
+  /**
+   * Loads one value that is an array.
+   *
+   * @throws A {@link StorageError}: as {@link DataSource.load}; `INVALID_DATA` if the value is something else.
+   */
+  async loadArray(path: string, options: LoadOptions = {}): Promise<NdArray> {
+    return checkNdArray(await this.load(path, options), { backend: this.name, operation: "load", identifier: path });
+  }
+
+  /** Loads several values that are arrays, concurrently, in the order of the paths. The first failure fails all. */
+  async loadArrays(paths: readonly string[], options: LoadArraysOptions = {}): Promise<NdArray[]> {
+    const values = await this.loadBatch(paths, options);
+    const context = { backend: this.name, operation: "load" };
+    return values.map((value, i) => checkNdArray(value, { ...context, identifier: paths[i] }));
   }
 
   listFiles(directory: string, options: ListFilesOptions = {}): Promise<string[]> {
@@ -51,9 +74,9 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return this.perform("listDir", path, options, async (key, context) => {
       if (!this.capabilities.list) throw this.unsupported("listDir");
       await this.#checkDirectory(key, options, context);
-      const names: string[] = [];
-      for await (const entry of this.doList(key, options)) names.push(entry.name);
-      return names.sort(compareKeys);
+      const names = new Set<string>();
+      for await (const entry of this.doList(key, options)) names.add(entry.name);
+      return [...names].sort(compareKeys);
     });
   }
 
@@ -65,8 +88,11 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return (await this.#follow("isFile", path, options)).kind === "file";
   }
 
-  async isDir(path: string, options: OperationOptions = {}): Promise<boolean> {
-    return (await this.#follow("isDir", path, options)).kind === "directory";
+  isDir(path: string, options: OperationOptions = {}): Promise<boolean> {
+    return this.perform("isDir", path, options, async (key) => {
+      const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
+      return kind === "directory" || (kind === "file" && (await this.#isAboveOthers(key, options)));
+    });
   }
 
   /** True if the path is itself a symbolic link, broken or not. */
@@ -82,8 +108,12 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     });
   }
 
-  /** Loads the value of a key. Throw anything for a missing one; `NOT_FOUND` is best. */
-  protected abstract doLoad(key: string, options: LoadOptions): Promise<unknown>;
+  /**
+   * Loads the value of a key. Throw anything for a missing one; `NOT_FOUND` is best.
+   *
+   * @param context - Has the path as it was asked for, for messages.
+   */
+  protected abstract doLoad(key: string, options: LoadOptions, context: ErrorContext): Promise<unknown>;
 
   /** Describes a key; `{ kind: "missing", exists: false }` where nothing is. Must not throw for absence. */
   protected abstract doStat(key: string, options: DoStatOptions): Promise<BackendStat>;
@@ -106,7 +136,15 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     if (kind === "missing") {
       throw new StorageError("NOT_FOUND", `No directory "${context.identifier}" in "${this.name}"`, context);
     }
+    if (await this.#isAboveOthers(key, options)) return;
     throw new StorageError("NOT_A_DIRECTORY", `"${context.identifier}" in "${this.name}" is a file`, context);
+  }
+
+  /** True for a file that is a directory as well, which only flat keys allow. */
+  async #isAboveOthers(key: string, options: OperationOptions): Promise<boolean> {
+    if (!this.capabilities.flatKeys || !this.capabilities.list) return false;
+    for await (const _ of this.doList(key, options)) return true;
+    return false;
   }
 
   /** Paths of files relative to `root`, breadth first, each level ordered by path. */

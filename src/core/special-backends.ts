@@ -5,7 +5,7 @@ import { brand, hasBrand } from "./brand.ts";
 import { checkSameLength } from "./checks.ts";
 import type { DataSink, SaveOptions, SaveResult } from "./data-sink.ts";
 import type { ListFilesOptions, LoadOptions } from "./data-source.ts";
-import { StorageError } from "./errors.ts";
+import { type ErrorContext, StorageError } from "./errors.ts";
 import { ReadableBackend } from "./readable-backend.ts";
 
 /**
@@ -68,7 +68,11 @@ export abstract class VirtualBackend<Context extends object = object> extends Re
   }
 
   /** Loads the value of a key; the context is in the options. */
-  protected abstract override doLoad(key: string, options: WithContext<LoadOptions, Context>): Promise<unknown>;
+  protected abstract override doLoad(
+    key: string,
+    options: WithContext<LoadOptions, Context>,
+    context: ErrorContext,
+  ): Promise<unknown>;
 
   /** Stores a value, where the virtual backend can. */
   protected async doSave(

@@ -59,12 +59,15 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     });
   }
 
-  /** Removes a file, a link, or a directory with all it holds. Links inside are removed, never followed. */
+  /**
+   * Removes a file, a link, or a directory with all it holds; where keys are flat, a file and all that lies below it.
+   * Links inside are removed, never followed.
+   */
   deleteAll(path: string, options: OperationOptions = {}): Promise<void> {
     return this.#write("deleteAll", path, options, async (key, context) => {
       const { kind } = await this.#need(key, options, context);
-      if (kind === "directory") await this.doDeleteAll(key, options);
-      else await this.doDelete(key, kind, options);
+      if (kind !== "directory") await this.doDelete(key, kind, options);
+      if (kind === "directory" || this.capabilities.flatKeys) await this.doDeleteAll(key, options);
     });
   }
 
@@ -75,12 +78,18 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
     });
   }
 
-  /** Copies a file or a directory tree. The target must not exist unless `ifExists` is `"replace"` (files only). */
+  /**
+   * Copies a file (alone, also where keys lie below it) or a directory tree. The target must not exist unless `ifExists`
+   * is `"replace"` (files only).
+   */
   copy(from: string, to: string, options: TransferOptions = {}): Promise<void> {
     return this.#transfer("copy", from, to, options, (source, target) => this.doCopy(source, target, options));
   }
 
-  /** Moves a file, a link or a directory tree. The target must not exist unless `ifExists` is `"replace"` (files only). */
+  /**
+   * Moves a file (alone, as `copy`), a link or a directory tree. The target must not exist unless `ifExists` is
+   * `"replace"` (files only).
+   */
   move(from: string, to: string, options: TransferOptions = {}): Promise<void> {
     return this.#transfer("move", from, to, options, (source, target) => this.doMove(source, target, options));
   }
@@ -150,7 +159,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
   protected async doCopy(from: string, to: string, options: TransferOptions): Promise<void> {
     const { kind } = await this.doStat(from, { ...options, followSymlinks: true });
     if (kind !== "directory") {
-      const data = await this.doLoad(from, options);
+      const data = await this.doLoad(from, options, { backend: this.name, operation: "copy", identifier: from });
       await this.doSave(data, to, { signal: options.signal, ifExists: options.ifExists ?? "error" }, {});
       return;
     }
@@ -257,8 +266,10 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
         seen.add(key);
         if (!options.createParents) await this.#checkTarget(key, options, context);
         const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
+        const isFree = kind === "missing" || (kind === "directory" && this.capabilities.flatKeys === true);
+        if (isFree) return;
         if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${identifier}" is a directory`, context);
-        if (kind !== "missing" && ifExists === "error") throw this.#exists(identifier, context);
+        if (ifExists === "error") throw this.#exists(identifier, context);
       });
     }
   }

@@ -1,8 +1,9 @@
 /** What lies below a directory, found with the two questions that every source answers: names, and kinds. */
 import { DEFAULT_CONCURRENCY, mapBatch } from "../core/batch.ts";
 import type { OperationOptions } from "../core/byte-store.ts";
+import type { Capabilities } from "../core/capabilities.ts";
 import type { DataSource } from "../core/data-source.ts";
-import { joinKey } from "../core/key.ts";
+import { joinKey, parentKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
 
 /** Paths below a directory. */
@@ -47,6 +48,8 @@ export async function collectEntries(
   options: CollectOptions = {},
 ): Promise<DirectoryEntries> {
   const { recursive = true, signal } = options;
+  const isFlat = hasFlatKeys(source);
+  if (isFlat && recursive) return collectFlat(source, directory, signal);
   const directories: string[] = [];
   const files: string[] = [];
   const links: string[] = [];
@@ -60,20 +63,28 @@ export async function collectEntries(
         async (name) => {
           const path = joinKey(directory, joinKey(parent, name));
           const { kind } = await source.stat(path, { signal });
-          if (kind !== "symlink") return { kind, isLink: false };
-          if (await source.isDir(path, { signal })) return { kind: "directory", isLink: true };
-          return { kind: (await source.isFile(path, { signal })) ? "file" : "missing", isLink: true };
+          if (kind !== "symlink") {
+            const isFile = kind === "file";
+            // With flat keys a file may be a directory as well: what is below it must not be passed over.
+            return {
+              isFile,
+              isDirectory: isFile ? isFlat && (await source.isDir(path, { signal })) : kind === "directory",
+              isLink: false,
+            };
+          }
+          const isDirectory = await source.isDir(path, { signal });
+          return { isFile: !isDirectory && (await source.isFile(path, { signal })), isDirectory, isLink: true };
         },
         { concurrency: DEFAULT_CONCURRENCY, signal },
         (error) => {
           throw error;
         },
       );
-      kinds.forEach(({ kind, isLink }, index) => {
+      kinds.forEach(({ isFile, isDirectory, isLink }, index) => {
         const path = joinKey(parent, names[index] as string);
         if (isLink) links.push(path);
-        if (kind === "file") files.push(path);
-        if (kind !== "directory") return;
+        if (isFile) files.push(path);
+        if (!isDirectory) return;
         directories.push(path);
         if (recursive && !isLink) below.push(path);
       });
@@ -81,4 +92,25 @@ export async function collectEntries(
     level = below;
   }
   return { directories: naturalSort(directories), files: naturalSort(files), links };
+}
+
+/** As {@link collectEntries} of a source without real directories and links: its listing tells kinds, and asks nobody. */
+async function collectFlat(
+  source: DataSource,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<DirectoryEntries> {
+  const root = joinKey(directory, "x").length - 1;
+  const found = await source.listFiles(directory, { recursive: true, signal });
+  const files = found.map((path) => path.slice(root));
+  const directories = new Set<string>();
+  for (const file of files) {
+    for (let above = parentKey(file); above !== ""; above = parentKey(above)) directories.add(above);
+  }
+  return { directories: naturalSort([...directories]), files: naturalSort(files), links: [] };
+}
+
+/** True if a source declares that files may have others below them. */
+function hasFlatKeys(source: DataSource): boolean {
+  return (source as { capabilities?: Partial<Capabilities> }).capabilities?.flatKeys === true;
 }

@@ -8,12 +8,15 @@ import { type RegisterOptions, Registry, unknownName } from "../../registry/regi
 import { BackendBase } from "../core/backend.ts";
 import type { BatchOptions } from "../core/batch.ts";
 import type { OperationOptions, TransferOptions } from "../core/byte-store.ts";
+import { checkNdArray } from "../core/checks.ts";
 import type { IfExists, SaveOptions, SaveResult } from "../core/data-sink.ts";
 import type { EntryStat, ListFilesOptions, LoadOptions } from "../core/data-source.ts";
 import { StorageError } from "../core/errors.ts";
 import { escapeGlob } from "../core/glob.ts";
 import { baseName, joinKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
+import type { NdArray } from "../core/nd-array.ts";
+import type { LoadArraysOptions } from "../core/readable-backend.ts";
 import type { WithContext } from "../core/special-backends.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { type CollectOptions, collectTree, type DirectoryTree } from "./collect-tree.ts";
@@ -133,6 +136,30 @@ export class FileManager {
     options?: WithContext<LoadOptions, NoInfer<Context>> & BatchOptions,
   ): Promise<unknown[]> {
     return (await this.#with("loadBatch", backend)).loadBatch(paths, options);
+  }
+
+  /**
+   * Loads one value that is an array.
+   *
+   * @throws A {@link StorageError}: as {@link DataSource.load}; `INVALID_DATA` if the value is something else.
+   */
+  async loadArray<Context extends object = object>(
+    path: string,
+    backend: string,
+    options?: WithContext<LoadOptions, NoInfer<Context>>,
+  ): Promise<NdArray> {
+    const context = { backend, operation: "load", identifier: path };
+    return checkNdArray(await this.load<Context>(path, backend, options), context);
+  }
+
+  /** Loads several values that are arrays, concurrently, in the order of the paths. The first failure fails all. */
+  async loadArrays<Context extends object = object>(
+    paths: readonly string[],
+    backend: string,
+    options?: WithContext<LoadArraysOptions, NoInfer<Context>>,
+  ): Promise<NdArray[]> {
+    const values = await this.loadBatch<Context>(paths, backend, options);
+    return values.map((value, i) => checkNdArray(value, { backend, operation: "load", identifier: paths[i] }));
   }
 
   /** Saves one value. See {@link DataSink.save}. */

@@ -1,12 +1,13 @@
 /** Copies one item between two backends and compares two: as bytes where both sides have bytes, as values otherwise. */
 import { isDeepStrictEqual } from "node:util";
-import { crc32c, crc32cHex } from "../codecs/crc32c.ts";
 import type { BackendBase } from "../core/backend.ts";
 import type { ByteStore, OperationOptions } from "../core/byte-store.ts";
 import type { EntryStat } from "../core/data-source.ts";
 import { StorageError } from "../core/errors.ts";
 import { arraysEqual, isNdArray } from "../core/nd-array.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
+import { copyBytes, wrongCopy } from "./copy-bytes.ts";
+import { crcOfValue, haveSameBytes } from "./same-bytes.ts";
 import { bytesOf, keyIn } from "./store-of.ts";
 
 /** How far two items are compared: `size` looks at their lengths only, where they are known. */
@@ -24,6 +25,8 @@ export interface ItemCopy extends OperationOptions {
   readonly readsBack: boolean;
   /** Called with the bytes that have been copied since the last call. */
   readonly onBytes: (byteLength: number) => void;
+  /** Values from this length on go on where an earlier copy of the same version was interrupted. */
+  readonly resumeFrom: number;
 }
 
 /** Copies items of one pair of backends. */
@@ -58,64 +61,22 @@ function byteCopier(source: ByteStore, target: ByteStore): ItemCopier {
       const [left, right] = await Promise.all([source.stat(a, options), target.stat(b, options)]);
       if (left.kind !== "file" || right.kind !== "file" || left.byteLength !== right.byteLength) return false;
       if (comparison === "size") return true;
-      const [one, other] = await Promise.all([crcOf(source, a, options), crcOf(target, b, options)]);
-      return one === other;
+      return haveSameBytes({ store: source, key: a }, { store: target, key: b }, options);
     },
     async copy(item) {
       const { stat, replaces, readsBack, signal } = item;
       const [from, to] = [keyIn(source, item.from), keyIn(target, item.to)];
-      const crc = await copyBytes(source, from, target, to, item);
+      const { crc } = await copyBytes(source, target, { ...item, from, to });
       if (!readsBack) return;
       const copied = await target.stat(to, { signal });
       const isRight =
         copied.byteLength === stat.byteLength &&
-        (await crcOf(target, to, { signal })) === (crc ?? (await crcOf(source, from, { signal })));
+        (crc === undefined
+          ? await haveSameBytes({ store: source, key: from }, { store: target, key: to }, { signal })
+          : crc === (await crcOfValue({ store: target, key: to }, { signal })));
       if (!isRight) throw await wrongCopy(target, to, replaces);
     },
   };
-}
-
-/** Copies in bounded memory. Answers the checksum of what was read; `undefined` where the store copied by itself. */
-async function copyBytes(
-  source: ByteStore,
-  from: string,
-  target: ByteStore,
-  to: string,
-  { stat, replaces, onBytes, signal }: ItemCopy,
-): Promise<string | undefined> {
-  if (source === target) {
-    const { byteLength } = await target.copy(from, to, { ifExists: replaces ? "replace" : "error", signal });
-    onBytes(byteLength);
-    return undefined;
-  }
-  const stream = await source.readStream(from, { signal, ...(stat.etag === undefined ? {} : { ifMatch: stat.etag }) });
-  try {
-    const writer = await target.openWriter(to, { signal, ifAbsent: !replaces, checksum: "crc32c" });
-    try {
-      let crc = 0;
-      let byteLength = 0;
-      for await (const chunk of stream) {
-        crc = crc32c(chunk, crc);
-        byteLength += chunk.byteLength;
-        await writer.write(chunk, { signal });
-        onBytes(chunk.byteLength);
-      }
-      if (stat.byteLength !== undefined && byteLength !== stat.byteLength) {
-        const message = `"${from}" has ${stat.byteLength} bytes, but ${byteLength} came`;
-        throw new StorageError("CORRUPT", message, { backend: source.name, operation: "copy", identifier: from });
-      }
-      const written = await writer.close({ signal });
-      const wanted = crc32cHex(crc);
-      if (written.byteLength !== byteLength || (written.checksum && written.checksum.value !== wanted)) {
-        throw await wrongCopy(target, to, replaces);
-      }
-      return wanted;
-    } finally {
-      await writer.abort(); // harmless after close
-    }
-  } finally {
-    if (!stream.locked) await stream.cancel();
-  }
 }
 
 function valueCopier(source: StorageBackend, target: StorageBackend): ItemCopier {
@@ -144,22 +105,6 @@ function valueCopier(source: StorageBackend, target: StorageBackend): ItemCopier
       );
     },
   };
-}
-
-async function crcOf(store: ByteStore, key: string, options: OperationOptions): Promise<string> {
-  let crc = 0;
-  for await (const chunk of await store.readStream(key, options)) crc = crc32c(chunk, crc);
-  return crc32cHex(crc);
-}
-
-/** Removes a copy that is not what was read: a wrong value under a good name is worse than none. */
-async function wrongCopy(target: ByteStore, to: string, replaces: boolean): Promise<StorageError> {
-  await target.delete(to);
-  return new StorageError(
-    "CORRUPT",
-    `The copy "${to}" in "${target.name}" was not what was read and was removed${replaces ? ", with what it replaced" : ""}`,
-    { backend: target.name, operation: "copy", identifier: to, retryable: true },
-  );
 }
 
 function isSameValue(a: unknown, b: unknown): boolean {

@@ -8,6 +8,7 @@ import { isStorageError, StorageError } from "../core/errors.ts";
 import { joinKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { collectTree } from "./collect-tree.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { needOperation } from "./need-operation.ts";
 import { keyIn } from "./store-of.ts";
 
@@ -54,17 +55,20 @@ export async function transferBetween(ends: Ends, options: BetweenOptions): Prom
     });
   }
   const copy = await copierOf(source, target, options);
-  if (await readable.isFile(from, { signal: options.signal })) return [await copy(from, to)];
+  const isFile = await readable.isFile(from, { signal: options.signal });
+  // With flat keys a file may lie above others: then it is copied with them.
+  if (isFile && !(await readable.isDir(from, { signal: options.signal }))) return [await copy(from, to)];
   const { directories, files } = await collectTree(readable, from, { signal: options.signal });
   if (writable.capabilities.directories && typeof writable.ensureDirectory === "function") {
     await writable.ensureDirectory(to, { signal: options.signal });
     for (const path of directories) await writable.ensureDirectory(joinKey(to, path), { signal: options.signal });
   }
-  return mapBatch<string, SaveResult>(
-    files,
-    (path) => copy(joinKey(from, path), joinKey(to, path)),
+  const below = files.map((path) => [joinKey(from, path), joinKey(to, path)] as const);
+  return mapBatch<readonly [string, string], SaveResult>(
+    isFile ? [[from, to], ...below] : below,
+    ([source, target]) => copy(source, target),
     options,
-    (error, path) => ({ status: "failed", identifier: joinKey(to, path), error }),
+    (error, [, identifier]) => ({ status: "failed", identifier, error }),
   );
 }
 
@@ -74,7 +78,7 @@ async function copierOf(source: BackendBase, target: BackendBase, options: Betwe
   // Imported here: whoever only routes values needs no codecs.
   const { FileBackend } = await import("../codecs/file-backend.ts");
   if (options.as !== "values" && source instanceof FileBackend && target instanceof FileBackend) {
-    return (from, to) => copyBytes(source.store, from, target.store, to, options);
+    return (from, to) => copyFile(source.store, from, target.store, to, options);
   }
   const { ifExists, signal } = options;
   return async (from, to) => {
@@ -85,7 +89,7 @@ async function copierOf(source: BackendBase, target: BackendBase, options: Betwe
 }
 
 /** Copies bytes in bounded memory; the target appears whole. */
-async function copyBytes(
+async function copyFile(
   source: ByteStore,
   from: string,
   target: ByteStore,
@@ -93,21 +97,27 @@ async function copyBytes(
   options: BetweenOptions,
 ): Promise<SaveResult> {
   const { ifExists = "error", signal } = options;
-  const key = keyIn(target, to);
+  const [sourceKey, key] = [keyIn(source, from), keyIn(target, to)];
   const existed = await hasFile(target, key, options);
   if (existed && ifExists === "skip") return { status: "skipped", identifier: to };
-  const stream = await source.readStream(keyIn(source, from), { signal });
+  if (existed && ifExists === "error") {
+    const context = { backend: target.name, operation: "transfer", identifier: to };
+    throw new StorageError("ALREADY_EXISTS", `"${to}" is already in "${target.name}"; choose ifExists`, context);
+  }
+  const { byteLength, modifiedMs, etag } = await source.stat(sourceKey, { signal });
   try {
-    const writer = await target.openWriter(key, { signal, ifAbsent: ifExists !== "replace" });
-    try {
-      for await (const chunk of stream) await writer.write(chunk, { signal });
-      const { byteLength, etag } = await writer.close({ signal });
-      return { status: existed ? "replaced" : "created", identifier: to, byteLength, etag };
-    } finally {
-      await writer.abort(); // harmless after close
-    }
+    const copied = await copyBytes(source, target, {
+      from: sourceKey,
+      to: key,
+      stat: { path: from, kind: "file", exists: true, byteLength, modifiedMs, etag },
+      replaces: ifExists === "replace",
+      onBytes: () => {},
+      resumeFrom: Number.POSITIVE_INFINITY,
+      signal,
+    });
+    const status = existed ? "replaced" : "created";
+    return { status, identifier: to, byteLength: copied.byteLength, etag: copied.etag };
   } catch (error) {
-    if (!stream.locked) await stream.cancel();
     if (ifExists === "skip" && isStorageError(error, "ALREADY_EXISTS")) return { status: "skipped", identifier: to };
     throw error;
   }

@@ -6,10 +6,9 @@ import { StorageError } from "../core/errors.ts";
 import { isInside, joinKey, normalizeKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { collectEntries } from "./collect-tree.ts";
-import { copierBetween, type ItemCopier } from "./item-copier.ts";
 import { needOperation } from "./need-operation.ts";
-import { bytesOf, keyIn } from "./store-of.ts";
 import type { Ends } from "./transfer.ts";
+import { copyAll } from "./tree-copy.ts";
 
 /** How far a tree transfer has come. */
 export interface TreeProgress {
@@ -40,10 +39,17 @@ export interface CopyTreeOptions extends BatchOptions {
   readonly verify?: "written" | "read" | undefined;
   /** `"values"` loads and saves even where bytes could be copied, to change the format. Default `"auto"`. */
   readonly as?: "auto" | "values" | undefined;
+  /**
+   * Values from this length on are not begun again after an interruption, where the target can go on with them (disk,
+   * S3) and their version has not changed. Default 64 MiB.
+   */
+  readonly resumeFrom?: number | undefined;
   /** Only tells what would happen. */
   readonly dryRun?: boolean | undefined;
   /** Called after each file, and within large ones. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
+  /** Called once with each file that was copied, found, kept or failed, in the order in which that happens. */
+  readonly onItem?: ((item: TreeItem) => void) | undefined;
 }
 
 /** Options of `sync`. */
@@ -99,7 +105,9 @@ export async function syncTree(ends: Ends, options: SyncOptions = {}): Promise<T
   const source = await collectEntries(ends.source as StorageBackend, ends.from, { signal });
   const wanted = new Set([...source.files, ...source.directories, ...source.links]);
   const there = await collectEntries(target, ends.to, { signal });
-  const extra = [...new Set([...there.files, ...there.links])].filter((path) => !wanted.has(path));
+  // Not by the directories of the source: with flat keys, a file of that name is another thing, and extra.
+  const kept = new Set([...source.files, ...source.links]);
+  const extra = [...new Set([...there.files, ...there.links])].filter((path) => !kept.has(path));
   const deleted = await mapBatch<string, TreeItem>(
     extra,
     async (path) => {
@@ -169,170 +177,4 @@ export async function moveTree(ends: Ends, options: CopyTreeOptions = {}): Promi
     if (normalizeKey(ends.from) !== "") await source.delete(ends.from, { signal });
   }
   return results;
-}
-
-interface Copied {
-  readonly items: TreeItem[];
-  /** What each source file was when it was copied, by path. */
-  readonly stats: Map<string, EntryStat>;
-  readonly directories: readonly string[];
-  readonly isSingle: boolean;
-}
-
-async function copyAll(ends: Ends, options: CopyTreeOptions, operation: string): Promise<Copied> {
-  const { from, to, signal, source, target } = { ...ends, signal: options.signal };
-  const readable = needOperation(source, "load");
-  const writable = needOperation(target, "save");
-  const root = await readable.stat(from, { signal });
-  const context = { backend: source.name, operation, identifier: from };
-  if (!root.exists) throw new StorageError("NOT_FOUND", `No "${from}" in "${source.name}"`, context);
-  await refuseOverlap(ends, operation);
-  const isSingle = await readable.isFile(from, { signal });
-  const tree = isSingle
-    ? { files: [""], directories: [], links: [] }
-    : await collectEntries(readable, from, { signal });
-  if (operation === "moveTree" && (tree.links.length > 0 || root.kind === "symlink")) {
-    const message = `"${joinKey(from, tree.links[0] ?? "")}" is a link, which a move between backends would lose`;
-    throw new StorageError("UNSUPPORTED", `${message}; copy the tree, then remove it`, context);
-  }
-  const linked = new Set(tree.links);
-  const directories = tree.directories.filter((path) => !linked.has(path));
-  if (!options.dryRun && !isSingle && writable.capabilities.directories) {
-    await writable.ensureDirectory(to, { signal });
-    for (const path of directories) await writable.ensureDirectory(joinKey(to, path), { signal });
-  }
-  const stats = new Map<string, EntryStat>();
-  const known = await mapBatch(
-    tree.files,
-    async (path) => {
-      const stat = await statFile(readable, path === "" ? from : joinKey(from, path), options);
-      stats.set(path, stat);
-      return stat.byteLength ?? 0;
-    },
-    { concurrency: options.concurrency, signal },
-    (error) => {
-      throw error;
-    },
-  );
-  const progress = new Progress(
-    tree.files.length,
-    known.reduce((sum, each) => sum + each, 0),
-    options.onProgress,
-  );
-  const copier = await copierBetween(source, target, options.as ?? "auto");
-  const items = await mapBatch<string, TreeItem>(
-    tree.files,
-    async (path) => {
-      const stat = stats.get(path) as EntryStat;
-      const one: OneFile = {
-        path,
-        stat,
-        from: path === "" ? from : joinKey(from, path),
-        to: path === "" ? to : joinKey(to, path),
-      };
-      let status: TreeItem["status"] = "failed";
-      let counted = 0;
-      try {
-        status = await copyOne(one, copier, writable, options, (byteLength) => {
-          counted += byteLength;
-          progress.add(path, byteLength, 0);
-        });
-      } finally {
-        progress.add(path, (stat.byteLength ?? 0) - counted, 1);
-      }
-      return { path, status, ...(stat.byteLength === undefined ? {} : { byteLength: stat.byteLength }) };
-    },
-    options,
-    (error, path) => ({ path, status: "failed", error }),
-  );
-  return { items, stats, directories, isSingle };
-}
-
-interface OneFile {
-  readonly path: string;
-  readonly stat: EntryStat;
-  readonly from: string;
-  readonly to: string;
-}
-
-async function copyOne(
-  { from, to, stat }: OneFile,
-  copier: ItemCopier,
-  target: StorageBackend,
-  options: CopyTreeOptions,
-  onBytes: (byteLength: number) => void,
-): Promise<TreeItem["status"]> {
-  const { ifExists = "error", compare = "content", verify = "written", signal } = options;
-  const there = await target.stat(to, { signal });
-  const isThere = there.exists && there.kind !== "directory";
-  if (isThere && (await copier.isEqual(from, to, compare, { signal }))) return "equal";
-  if (isThere && ifExists === "skip") return "kept";
-  if (isThere && ifExists === "error") {
-    throw new StorageError(
-      "ALREADY_EXISTS",
-      `"${to}" exists in "${target.name}" and differs; pass ifExists: "replace" or "skip"`,
-      { backend: target.name, operation: "copyTree", identifier: to },
-    );
-  }
-  if (!options.dryRun) {
-    await copier.copy({ from, to, stat, replaces: isThere, readsBack: verify === "read", onBytes, signal });
-  }
-  return isThere ? "replaced" : "copied";
-}
-
-/** What a path leads to: of a link, the file. */
-async function statFile(source: StorageBackend, path: string, { signal }: CopyTreeOptions): Promise<EntryStat> {
-  const stat = await source.stat(path, { signal });
-  if (stat.kind !== "symlink") return stat;
-  const store = await bytesOf(source);
-  if (store === undefined) return { path, kind: "file", exists: true };
-  const { byteLength, etag, modifiedMs } = await store.stat(keyIn(store, path), { signal });
-  return { path, kind: "file", exists: true, byteLength, etag, modifiedMs };
-}
-
-/** Refuses trees of which one lies in the other: a copy would feed on itself, and a deletion would take its source. */
-async function refuseOverlap({ source, from, target, to }: Ends, operation: string): Promise<void> {
-  const [one, other] = [await bytesOf(source), await bytesOf(target)];
-  let [a, b] = [normalizeKey(from), normalizeKey(to)];
-  if (one && other) {
-    // Two stores may be the same folder, which their file URIs tell; those of other schemes say too little.
-    [a, b] = [trimSlash(one.uri(keyIn(one, from))), trimSlash(other.uri(keyIn(other, to)))];
-    if (one !== other && !(a.startsWith("file:") && b.startsWith("file:"))) return;
-  } else if (source !== target) return;
-  if (!isInside(a, b) && !isInside(b, a)) return;
-  throw new StorageError("INVALID_KEY", `"${from}" and "${to}" are the same, or one lies in the other`, {
-    backend: target.name,
-    operation,
-    identifier: to,
-  });
-}
-
-function trimSlash(uri: string): string {
-  return uri.replace(/\/+$/, "");
-}
-
-class Progress {
-  readonly #report: CopyTreeOptions["onProgress"];
-  readonly #filesTotal: number;
-  readonly #byteLengthTotal: number;
-  #files = 0;
-  #byteLength = 0;
-
-  constructor(filesTotal: number, byteLengthTotal: number, report: CopyTreeOptions["onProgress"]) {
-    this.#filesTotal = filesTotal;
-    this.#byteLengthTotal = byteLengthTotal;
-    this.#report = report;
-  }
-
-  add(path: string, byteLength: number, files: number): void {
-    this.#byteLength += byteLength;
-    this.#files += files;
-    this.#report?.({
-      files: this.#files,
-      filesTotal: this.#filesTotal,
-      byteLength: this.#byteLength,
-      byteLengthTotal: this.#byteLengthTotal,
-      path,
-    });
-  }
 }

@@ -2,14 +2,24 @@
 import type { BackendBase } from "../core/backend.ts";
 import type { ByteStore, OperationOptions, WriteOptions } from "../core/byte-store.ts";
 import { checkAborted } from "../core/checks.ts";
-import { isStorageError, StorageError } from "../core/errors.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
+import { type Clock, pause, type Random, systemClock } from "../layers/clock.ts";
 import { keyIn, storeOf } from "./store-of.ts";
 
 /** Options of {@link updateJson}. */
 export interface UpdateJsonOptions extends OperationOptions {
   /** What the change begins with where nothing is stored yet. Without it, that is `NOT_FOUND`. Copied. */
   readonly default?: unknown;
+  /** No attempt begins later than this after the first one. Default 30 000 ms. */
+  readonly maxElapsedMs?: number | undefined;
+  readonly clock?: Clock | undefined;
+  /** Default `Math.random`. */
+  readonly random?: Random | undefined;
 }
+
+/** Longest pause before the second attempt; doubles from attempt to attempt. */
+const BASE_DELAY_MS = 2;
+const MAX_DELAY_MS = 64;
 
 /** What {@link updateJson} left behind. */
 export interface JsonUpdate<T> {
@@ -24,12 +34,16 @@ export interface JsonUpdate<T> {
  * So of many processes that count something together none loses a step. The new document appears whole; one that is
  * damaged is an error and stays as it is.
  *
+ * Each round that comes to nothing is one in which somebody else succeeded; before the next one it waits a random part of
+ * a bound that doubles, 64 ms at most.
+ *
  * @param target - A byte store, or a file-like backend (disk, S3, any with codecs).
  * @param change - Gets a document of its own, which it may change, and returns the new one; `undefined` keeps the old
  * one and writes nothing. Called again whenever somebody else was faster, so it does nothing but compute.
  * @throws A {@link StorageError}: `NOT_FOUND` (nothing there, no default), `CORRUPT` (not JSON), `INVALID_DATA` (the
- * result is not JSON: NaN, dates, `undefined` inside), `READ_ONLY`, `ABORTED`, and `UNSUPPORTED` where the store has no
- * compare-and-set that holds between processes.
+ * result is not JSON: NaN, dates, `undefined` inside), `READ_ONLY`, `ABORTED`, `CONFLICT` (others were faster all the
+ * time, or a lost answer leaves open whose change it was), and `UNSUPPORTED` where the store has no compare-and-set that
+ * holds between processes.
  * @example
  * ```ts
  * import { updateJson } from "sluice";
@@ -58,6 +72,7 @@ export async function updateJson<T = unknown>(
   }
   const normal = keyIn(store, key);
   const { signal } = options;
+  const rounds = new Rounds(options, context);
   const { jsonCodec } = await import("../codecs/json.ts");
   const decode = (bytes: Uint8Array | undefined) =>
     // Fresh each time: the change may write into it.
@@ -75,9 +90,42 @@ export async function updateJson<T = unknown>(
       const { etag } = await store.write(normal, bytes, { ...condition, signal });
       return { value: next as T, etag };
     } catch (error) {
-      // Somebody else was faster: each round that fails here is one that succeeded elsewhere.
-      if (!isStorageError(error, "PRECONDITION_FAILED", "ALREADY_EXISTS")) throw error;
+      await rounds.next(error);
     }
+  }
+}
+
+/** Decides whether there is another round, and waits until then. */
+class Rounds {
+  readonly #options: UpdateJsonOptions;
+  readonly #context: ErrorContext;
+  readonly #clock: Clock;
+  readonly #start: number;
+  #count = 0;
+
+  constructor(options: UpdateJsonOptions, context: ErrorContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#clock = options.clock ?? systemClock;
+    this.#start = this.#clock.now();
+  }
+
+  /** After a write that failed. Throws what is no reason for another round, or what there is no time left for. */
+  async next(error: unknown): Promise<void> {
+    const wasFaster = isStorageError(error, "PRECONDITION_FAILED", "ALREADY_EXISTS");
+    // A service that gets two conditional writes at once may refuse both.
+    if (!wasFaster && !(isStorageError(error, "CONFLICT") && error.retryable)) throw error;
+    const { maxElapsedMs = 30_000, random = Math.random, signal } = this.#options;
+    const delay = random() * Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** this.#count++);
+    if (this.#clock.now() - this.#start + delay <= maxElapsedMs)
+      return pause(this.#clock, delay, signal, this.#context);
+    if (!wasFaster) throw error;
+    const message = `"${this.#context.identifier}" was changed by others ${this.#count} times before this change could be written`;
+    throw new StorageError("CONFLICT", `${message}, within ${maxElapsedMs} ms`, {
+      ...this.#context,
+      retryable: true,
+      cause: error,
+    });
   }
 }
 

@@ -35,7 +35,7 @@ export interface CacheOptions {
 export interface CacheCounts {
   readonly hits: number;
   readonly misses: number;
-  /** Reads that went past: too long, or without etag. */
+  /** Reads that went past: too long, without etag, or of one version where the cache knows none. */
   readonly bypassed: number;
   /** Failures of the medium. The reads themselves succeeded. */
   readonly mediumFailures: number;
@@ -124,7 +124,12 @@ export class CacheStore extends WrappedStore {
     this.checkOpen(operation, key);
     checkAborted(options.signal, context);
     const normal = normalizeKey(key);
-    if (this.#isContent && options.ifMatch === undefined) {
+    if (this.#isContent && options.ifMatch !== undefined) {
+      // What is kept has no version: whoever asks for one must not get the bytes of another.
+      this.#counts.bypassed++;
+      return undefined;
+    }
+    if (this.#isContent) {
       const kept = await this.#kept(this.#named(normal, "content"));
       if (kept !== undefined) return kept;
     }

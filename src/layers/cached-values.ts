@@ -1,5 +1,5 @@
 /** Whole values in a store that may lose or damage them: what a cache keeps. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ByteStore } from "../core/byte-store.ts";
 
 /** Bytes before the value: a mark and the version of this layout, then the digest of the value. */
@@ -130,16 +130,21 @@ export class CachedValues {
 
 /** A name of any length and any characters as one that every medium takes. */
 function idOf(name: string): string {
-  const hex = createHash("sha256").update(name).digest("hex");
+  const hex = hash("sha256", name, "hex");
   return `${hex.slice(0, 2)}/${hex.slice(2)}`;
 }
 
 function digest(value: Uint8Array): Uint8Array {
-  return createHash("sha256").update(value).digest();
+  return hash("sha256", value, "buffer");
 }
 
 function isWhole(entry: Uint8Array, value: Uint8Array): boolean {
   if (entry.byteLength < HEAD) return false;
-  const expected = [...MARK, ...digest(value)];
-  return expected.every((byte, i) => entry[i] === byte);
+  return (
+    isSame(entry.subarray(0, MARK.byteLength), MARK) && isSame(entry.subarray(MARK.byteLength, HEAD), digest(value))
+  );
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i]);
 }

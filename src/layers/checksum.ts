@@ -1,12 +1,11 @@
 /** Notices when stored bytes have changed by themselves. */
-import { createHash, type Hash } from "node:crypto";
+import { createHash, hash as hashOf } from "node:crypto";
 import { resolveRange } from "../core/byte-range.ts";
 import type {
   ByteRange,
   ByteSource,
   ByteStore,
   ByteWriter,
-  ByteWriterOptions,
   ReadOptions,
   TransferOptions,
   WriteOptions,
@@ -14,6 +13,8 @@ import type {
 } from "../core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
+import type { OpenByteWriterOptions } from "../core/resumable-write.ts";
+import { SummingWriter } from "./summing-writer.ts";
 import { WrappedStore } from "./wrapped-store.ts";
 
 /** Versions that a read follows when the value changes under it again and again. */
@@ -111,12 +112,13 @@ export class ChecksumStore extends WrappedStore {
     const hash = createHash("sha256");
     for (const part of bytes instanceof Uint8Array ? [bytes] : bytes) hash.update(part);
     const result = await super.write(key, bytes, options);
-    await this.#keep(key, result.etag, hash.digest("hex"));
+    await this.#afterwards("write", key, () => this.#keep(key, result.etag, hash.digest("hex")));
     return result;
   }
 
-  override async openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
-    const writer = await super.openWriter(key, options);
+  override async openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
+    // The sum is made of bytes that pass by, and those that an earlier writer left would not.
+    const writer = await super.openWriter(key, { ...options, resume: undefined });
     return new SummingWriter(writer, async (result, sum) => {
       await this.#keep(key, result.etag, sum ?? (await this.#sumOf(key, result.etag)));
     });
@@ -126,9 +128,11 @@ export class ChecksumStore extends WrappedStore {
     const { sum } = await this.#version(from, options, this.#context("copy", from));
     const result = await super.copy(from, to, options);
     if (sum === undefined) return result;
-    // The store copied by itself: read once what it made, or damage of the source would be a right value from now on.
-    check(await this.#sumOf(to, result.etag), sum, this.#context("copy", to));
-    await this.#keep(to, result.etag, sum);
+    await this.#afterwards("copy", to, async () => {
+      // The store copied by itself: read once what it made, or damage of the source would be a right value from now on.
+      check(await this.#sumOf(to, result.etag), sum, this.#context("copy", to));
+      await this.#keep(to, result.etag, sum);
+    });
     return result;
   }
 
@@ -136,8 +140,10 @@ export class ChecksumStore extends WrappedStore {
     const { sum } = await this.#version(from, options, this.#context("rename", from));
     await super.rename(from, to, options);
     if (sum === undefined) return;
-    const { etag } = await this.inner.stat(to);
-    if (etag !== undefined) await this.#keep(to, etag, sum);
+    await this.#afterwards("rename", to, async () => {
+      const { etag } = await this.inner.stat(to);
+      if (etag !== undefined) await this.#keep(to, etag, sum);
+    });
   }
 
   /** Removes the sums of versions that are no more. Answers how many. Not beside writers: their newest sum may go. */
@@ -166,7 +172,7 @@ export class ChecksumStore extends WrappedStore {
       if (sum === undefined) return undefined;
       try {
         const value = await super.read(key, { ...options, range: undefined, ifMatch: etag });
-        check(createHash("sha256").update(value).digest("hex"), sum, context);
+        check(hashOf("sha256", value, "hex"), sum, context);
         return value;
       } catch (error) {
         // Overwritten between the question and the read: the new version is as good an answer.
@@ -202,60 +208,28 @@ export class ChecksumStore extends WrappedStore {
     return hash.digest("hex");
   }
 
+  /**
+   * What follows a change. A service that refuses this has not refused the change: whoever repeats the call would take
+   * the value that is there now for somebody else's.
+   */
+  async #afterwards(operation: string, key: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isStorageError(error, "RATE_LIMITED")) throw error;
+      const message = `${operation} of "${key}" in "${this.name}" was done, but its sum was not kept: ${error.message}`;
+      const { retryAfterMs } = error;
+      throw new StorageError("UNEXPECTED", message, {
+        ...this.#context(operation, key),
+        retryable: true,
+        retryAfterMs,
+        cause: error,
+      });
+    }
+  }
+
   #context(operation: string, key: string): ErrorContext {
     return { backend: this.name, operation, identifier: key };
-  }
-}
-
-/** Sums chunks as they pass, as long as they come in order. */
-class SummingWriter implements ByteWriter {
-  readonly #inner: ByteWriter;
-  readonly #closed: (result: WriteResult, sum: string | undefined) => Promise<void>;
-  #hash: Hash | undefined = createHash("sha256");
-  #result: WriteResult | undefined;
-
-  constructor(inner: ByteWriter, closed: (result: WriteResult, sum: string | undefined) => Promise<void>) {
-    this.#inner = inner;
-    this.#closed = closed;
-  }
-
-  get byteLength(): number {
-    return this.#inner.byteLength;
-  }
-
-  write(chunk: ByteSource, options: ByteWriterOptions = {}): Promise<void> {
-    const before = this.#inner.byteLength;
-    const work = this.#inner.write(chunk, options);
-    // One that fails later may have been counted: then the value is read once more instead.
-    work.catch(() => {
-      this.#hash = undefined;
-    });
-    // A chunk that was refused at once has not moved the end, and is no part of the value.
-    const grown = this.#inner.byteLength - before;
-    const parts = chunk instanceof Uint8Array ? [chunk] : chunk;
-    const isNext = (options.position ?? before) === before;
-    if (!isNext) this.#hash = undefined;
-    else if (grown > 0) for (const part of parts) this.#hash?.update(part);
-    return work;
-  }
-
-  async close(options?: { readonly signal?: AbortSignal | undefined }): Promise<WriteResult> {
-    const result = await this.#inner.close(options);
-    if (this.#result === undefined) {
-      this.#result = result;
-      const sum = this.#hash?.digest("hex");
-      this.#hash = undefined;
-      await this.#closed(result, sum);
-    }
-    return result;
-  }
-
-  abort(): Promise<void> {
-    return this.#inner.abort();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#inner[Symbol.asyncDispose]();
   }
 }
 

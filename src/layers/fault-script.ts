@@ -1,6 +1,5 @@
 /** Which calls go wrong, and how. */
-import { checkInteger } from "../core/checks.ts";
-import { StorageError, type StorageErrorCode } from "../core/errors.ts";
+import { StorageError, type StorageErrorCode, storageErrorCodes } from "../core/errors.ts";
 import { type Random, seededRandom } from "./clock.ts";
 import type { StoreCall, StoreOperation } from "./wrapped-store.ts";
 
@@ -16,6 +15,39 @@ export type FaultKind =
   | "corrupt"
   /** Leaves out the second half of the bytes that come up. */
   | "truncate";
+
+/** The kinds at run time; faults come from configurations, too. */
+const faultKinds: Readonly<Record<FaultKind, true>> = {
+  refuse: true,
+  lose: true,
+  hang: true,
+  corrupt: true,
+  truncate: true,
+};
+
+/** All that a fault can be about. */
+const operations: Readonly<Record<StoreOperation, true>> = {
+  stat: true,
+  read: true,
+  readRanges: true,
+  readStream: true,
+  write: true,
+  openWriter: true,
+  list: true,
+  delete: true,
+  deleteMany: true,
+  copy: true,
+  rename: true,
+  createDirectory: true,
+  removeDirectory: true,
+  renameDirectory: true,
+  symlink: true,
+  readLink: true,
+  realKey: true,
+  streamChunk: true,
+  writeChunk: true,
+  closeWriter: true,
+};
 
 /** One fault. Without `after`, `times` and `probability` it hits every call that it is about. Plain data. */
 export interface Fault {
@@ -60,12 +92,8 @@ export class FaultScript {
 
   /** @param seed - Of the faults with a probability. Default 1. */
   constructor(faults: readonly Fault[], seed = 1) {
-    for (const { after = 0, times = 0, probability = 1 } of faults) {
-      checkInteger(after, "after", 0);
-      checkInteger(times, "times", 0);
-      if (probability >= 0 && probability <= 1) continue;
-      throw new StorageError("INVALID_DATA", `probability must be from 0 to 1, got ${String(probability)}`);
-    }
+    const mistake = faultMistake(faults);
+    if (mistake !== undefined) throw new StorageError("INVALID_DATA", `The faults must be ${mistake}`);
     this.#faults = faults.map((fault) => ({ fault, passed: 0, hit: 0 }));
     this.#random = seededRandom(seed);
   }
@@ -88,6 +116,35 @@ export class FaultScript {
     return undefined;
   }
 }
+
+/** What a list of faults should be, where it is none; `undefined` if it is one. A fault that never hits tests nothing. */
+export function faultMistake(faults: unknown): string | undefined {
+  if (!Array.isArray(faults)) return "a list of faults";
+  for (const [index, fault] of faults.entries()) {
+    if (typeof fault !== "object" || fault === null) return `a list of faults, and [${index}] is none`;
+    for (const [name, value] of Object.entries(fault)) {
+      const check = Object.hasOwn(fieldChecks, name) ? fieldChecks[name as keyof Fault] : undefined;
+      if (check === undefined) return `a list of faults, and [${index}] has an unknown option "${name}"`;
+      if (value !== undefined && !check(value)) return `a list of faults, and [${index}].${name} is wrong`;
+    }
+  }
+  return undefined;
+}
+
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isOperation = (value: unknown) => typeof value === "string" && Object.hasOwn(operations, value);
+
+const fieldChecks: Readonly<Record<keyof Fault, (value: unknown) => boolean>> = {
+  kind: (value) => typeof value === "string" && Object.hasOwn(faultKinds, value),
+  on: (value) => isOperation(value) || (Array.isArray(value) && value.every(isOperation)),
+  key: (value) => typeof value === "string",
+  after: isCount,
+  times: isCount,
+  probability: (value) => typeof value === "number" && value >= 0 && value <= 1,
+  code: (value) => typeof value === "string" && Object.hasOwn(storageErrorCodes, value),
+  retryable: (value) => typeof value === "boolean",
+  retryAfterMs: (value) => typeof value === "number" && value >= 0,
+};
 
 function isAbout({ on, key = "" }: Fault, call: StoreCall): boolean {
   if (!call.key.startsWith(key)) return false;

@@ -20,6 +20,8 @@ export function commonCapabilities(all: readonly StoreCapabilities[]): StoreCapa
     streamingWrite: level("streamingWrite"),
     positionalWrite: every((one) => one.positionalWrite),
     directories: false,
+    // "May": whoever reads must reckon with it as soon as one of them has it.
+    ...(all.some((one) => one.flatKeys) ? { flatKeys: true } : {}),
     symlinks: false,
     rename: least("emulated", ...all.map((one) => one.rename)),
     persistent: every((one) => one.persistent),

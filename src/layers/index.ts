@@ -2,7 +2,7 @@
  * Layers: byte stores around byte stores. Each adds one thing and passes on the rest; a stack in an order that cannot
  * work is refused when it is built.
  *
- * @module
+ * @module sluice/layers
  */
 
 export { type CacheCounts, type CacheOptions, CacheStore } from "./cache.ts";
@@ -17,8 +17,11 @@ export { METER_CHANNEL, type MeterEvent, type MeterOptions, MeterStore, type Ope
 export {
   bridgeToOpenTelemetry,
   type TelemetryApi,
+  type TelemetryAttributes,
   type TelemetryCounter,
   type TelemetryHistogram,
+  type TelemetryInstrument,
+  type TelemetrySpan,
 } from "./open-telemetry.ts";
 export { type LayerKind, layerKinds, type OrderRule, orderRules } from "./order.ts";
 export { type Materialized, type MaterializeOptions, type OverlayOptions, OverlayStore } from "./overlay.ts";

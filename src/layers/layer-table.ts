@@ -6,7 +6,7 @@ import { type FieldCheck, field, optionsSchema } from "../core/options-schema.ts
 import { CacheStore } from "./cache.ts";
 import { ChaosStore } from "./chaos.ts";
 import { ChecksumStore } from "./checksum.ts";
-import type { Fault } from "./fault-script.ts";
+import { type Fault, faultMistake } from "./fault-script.ts";
 import { LatencyStore } from "./latency.ts";
 import { LimitStore } from "./limit.ts";
 import { MeterStore } from "./meter.ts";
@@ -15,6 +15,7 @@ import { OverlayStore } from "./overlay.ts";
 import { PermitPool } from "./permit-pool.ts";
 import { PrefixStore } from "./prefix.ts";
 import { ReadOnlyStore } from "./read-only.ts";
+import { RetryBudget } from "./retrier.ts";
 import { RetryStore } from "./retry.ts";
 import { RouteStore } from "./route.ts";
 import { TimeoutStore } from "./timeout.ts";
@@ -28,6 +29,8 @@ export interface LayerContext {
   readonly store?: ((reference: string | InstanceConfig) => Promise<ByteStore>) | undefined;
   /** Pools of `limit` by name, shared by all stacks that are given the same map. */
   readonly pools?: Map<string, PermitPool> | undefined;
+  /** Budgets of `retry` by name, shared in the same way. */
+  readonly budgets?: Map<string, RetryBudget> | undefined;
 }
 
 /** How a layer is made from a configuration. */
@@ -50,7 +53,16 @@ const stores: FieldCheck = (value) =>
   typeof value === "object" && value !== null && Object.values(value).every((one) => store(one) === undefined)
     ? undefined
     : "stores by prefix";
-const list: FieldCheck = (value) => (Array.isArray(value) ? undefined : "a list of faults");
+
+/** Options of `retry` in a configuration. */
+interface RetryConfig {
+  readonly attempts?: number;
+  readonly maxElapsedMs?: number;
+  readonly baseDelayMs?: number;
+  readonly maxDelayMs?: number;
+  readonly budget?: string;
+  readonly budgetCapacity?: number;
+}
 
 /** Options of `limit` in a configuration. */
 interface LimitConfig {
@@ -82,13 +94,30 @@ export const layerTable: Readonly<Record<LayerKind, LayerEntry>> = {
       return new CacheStore(inner, { ...options, medium: await open(options.medium, "cache", "medium", context) });
     },
   ),
-  retry: entry<{ attempts?: number; maxElapsedMs?: number; baseDelayMs?: number; maxDelayMs?: number }>(
-    { attempts: count, maxElapsedMs: notNegative, baseDelayMs: notNegative, maxDelayMs: notNegative },
-    async (inner, options) => new RetryStore(inner, options),
+  retry: entry<RetryConfig>(
+    {
+      attempts: count,
+      maxElapsedMs: notNegative,
+      baseDelayMs: notNegative,
+      maxDelayMs: notNegative,
+      budget: field.text,
+      budgetCapacity: count,
+    },
+    async (inner, { budget, budgetCapacity, ...options }, { budgets }) => {
+      const make = () => new RetryBudget(budgetCapacity);
+      return new RetryStore(inner, {
+        ...options,
+        budget: shared("Budget", budget, budgets, make, { capacity: budgetCapacity }),
+      });
+    },
   ),
   limit: entry<LimitConfig>(
     { concurrency: count, bytesPerSecond: positive, pool: field.text },
-    async (inner, options, context) => new LimitStore(inner, poolOf(options, context)),
+    async (inner, { pool, ...options }, { pools }) =>
+      new LimitStore(
+        inner,
+        shared("Pool", pool, pools, () => new PermitPool(options), options),
+      ),
   ),
   checksum: entry<{ sums?: StoreReference; unknown?: "pass" | "refuse" }>(
     { sums: store, unknown: field.oneOf("pass", "refuse") },
@@ -101,7 +130,7 @@ export const layerTable: Readonly<Record<LayerKind, LayerEntry>> = {
     async (inner, options) => new TimeoutStore(inner, options),
   ),
   chaos: entry<{ faults?: readonly Fault[]; seed?: number }>(
-    { faults: list, seed: field.wholeNumber },
+    { faults: faultMistake, seed: field.wholeNumber },
     async (inner, { faults, seed }) => new ChaosStore(inner, { faults: needed(faults, "chaos", "faults"), seed }),
   ),
   latency: entry<{ delayMs?: number; jitterMs?: number; bytesPerSecond?: number; seed?: number }>(
@@ -141,18 +170,25 @@ async function open(
   });
 }
 
-function poolOf({ pool: name, ...options }: LimitConfig, { pools }: LayerContext): PermitPool {
-  if (name === undefined || pools === undefined) return new PermitPool(options);
-  const shared = pools.get(name);
-  if (shared === undefined) {
-    const made = new PermitPool(options);
-    pools.set(name, made);
+/** What several stacks use together, by its name; without a name it is for one alone. Its options are stated once. */
+function shared<T extends object, Stated extends Partial<Record<keyof T, unknown>>>(
+  what: string,
+  name: string | undefined,
+  known: Map<string, T> | undefined,
+  make: () => T,
+  stated: Stated,
+): T {
+  if (name === undefined || known === undefined) return make();
+  const found = known.get(name);
+  if (found === undefined) {
+    const made = make();
+    known.set(name, made);
     return made;
   }
-  for (const field of ["concurrency", "bytesPerSecond"] as const) {
-    if (options[field] === undefined || options[field] === shared[field]) continue;
-    const message = `Pool "${name}" has ${field} ${shared[field]}, and is asked for with ${options[field]}`;
+  for (const option of Object.keys(stated) as (keyof Stated & keyof T & string)[]) {
+    if (stated[option] === undefined || stated[option] === found[option]) continue;
+    const message = `${what} "${name}" has ${option} ${found[option]}, and is asked for with ${stated[option]}`;
     throw new StorageError("CONFIG_INVALID", message, { operation: "stack", identifier: name });
   }
-  return shared;
+  return found;
 }

@@ -13,8 +13,8 @@ export function positionOf({ key, kind }: Pick<ListEntry, "key" | "kind">): stri
  */
 export async function* mergeLists(lists: readonly AsyncIterable<ListEntry>[]): AsyncGenerator<ListEntry> {
   const iterators = lists.map((list) => list[Symbol.asyncIterator]());
-  const heads = await Promise.all(iterators.map((iterator) => iterator.next()));
   try {
+    const heads = await Promise.all(iterators.map((iterator) => iterator.next()));
     for (;;) {
       let first: ListEntry | undefined;
       for (const head of heads) {

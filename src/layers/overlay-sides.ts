@@ -35,14 +35,17 @@ export class OverlaySides {
   readonly #lower: ByteStore;
   readonly #whiteouts: ByteStore;
   readonly #name: string;
+  readonly #isFlat: boolean;
   /** Removals and lifts of one key take turns, so that a lift does not bring back what is being removed. */
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(lower: ByteStore, upper: ByteStore, name: string) {
+  /** @param isFlat - A value may lie above others. */
+  constructor(lower: ByteStore, upper: ByteStore, name: string, isFlat: boolean) {
     this.#lower = lower;
     this.values = new PrefixStore(upper, "values");
     this.#whiteouts = new PrefixStore(upper, "whiteouts");
     this.#name = name;
+    this.#isFlat = isFlat;
   }
 
   /** What the overlay shows under a key. Rejects with `NOT_FOUND`. */
@@ -53,7 +56,8 @@ export class OverlaySides {
     const upper = await unlessMissing(this.values.stat(normal, { signal }));
     if (upper?.kind === "file") return { isUpper: true, stat: tagged(upper, UPPER) };
     const lower = await unlessMissing(this.#lower.stat(normal, { signal }));
-    if (lower !== undefined && lower.kind !== "directory" && upper === undefined) {
+    // Also beside a directory of the upper store: where keys are flat, a value may lie above others.
+    if (lower !== undefined && lower.kind !== "directory") {
       if (!(await this.#isWhite(normal, signal))) return { isUpper: false, stat: tagged(lower, LOWER) };
     }
     // Folders are implied: one that some store still has, and nothing is left in, is none.
@@ -88,13 +92,14 @@ export class OverlaySides {
       throw new StorageError("INVALID_DATA", "A write takes ifAbsent or ifMatch, not both", context);
     }
     const found = await unlessMissing(this.find(normal, options.signal));
-    if (found?.stat.kind === "directory") throw this.#isDirectory(normal, "write");
-    if (found === undefined) await this.#checkAbove(normal, options.signal);
-    if (options.ifAbsent && found !== undefined) {
+    const there = found?.stat.kind === "directory" ? undefined : found;
+    if (normal === "" || (found !== there && !this.#isFlat)) throw this.#isDirectory(normal, "write");
+    if (found === undefined && !this.#isFlat) await this.#checkAbove(normal, options.signal);
+    if (options.ifAbsent && there !== undefined) {
       throw new StorageError("ALREADY_EXISTS", `"${normal}" exists in "${this.#name}"`, context);
     }
     const { ifMatch } = options;
-    if (ifMatch !== undefined && found?.stat.etag !== ifMatch) throw this.#changed(normal, "write");
+    if (ifMatch !== undefined && there?.stat.etag !== ifMatch) throw this.#changed(normal, "write");
     // Over a lower version: that nothing is above it yet is what makes it still the one.
     const isOverLower = ifMatch?.startsWith(LOWER) === true;
     const given: WriteOptions =
@@ -119,11 +124,15 @@ export class OverlaySides {
     checkAborted(options.signal, this.#context("delete", normal));
     await this.#inTurn(normal, async () => {
       const found = await unlessMissing(this.find(normal, options.signal));
-      if (found?.stat.kind === "directory") throw this.#isDirectory(normal, "delete");
+      if (found?.stat.kind === "directory") {
+        if (this.#isFlat && normal !== "") return;
+        throw this.#isDirectory(normal, "delete");
+      }
       if (found === undefined) return;
       const lower = await unlessMissing(this.#lower.stat(normal, { signal: options.signal }));
       // First: once the upper value is gone, the lower one must not be seen.
-      if (lower !== undefined) await this.#whiteouts.write(normal, new Uint8Array(0), options);
+      if (lower !== undefined && lower.kind !== "directory")
+        await this.#whiteouts.write(normal, new Uint8Array(0), options);
       if (found.isUpper) await this.values.delete(normal, options);
     });
   }

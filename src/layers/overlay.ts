@@ -60,7 +60,8 @@ export interface Materialized {
  *
  * A key is what the upper store has; if it has nothing and there is no whiteout, what the lower store has. A delete makes
  * the whiteout first: a crash between its steps leaves the old value, never a lower one that was written over. Renames
- * copy first and delete last. Directories are implied.
+ * copy first and delete last. Directories are implied. Over flat keys, an upper store that keeps a tree refuses what it
+ * cannot hold.
  *
  * @see overlayfs, whiteouts; unstorage, `overlay`, whose whiteouts are values
  */
@@ -83,7 +84,7 @@ export class OverlayStore extends WrappedStore {
       rename: "emulated",
       persistent: upper.capabilities.persistent,
     });
-    this.#sides = new OverlaySides(inner, upper, this.name);
+    this.#sides = new OverlaySides(inner, upper, this.name, common.flatKeys === true);
     delete this.resolve;
   }
 
@@ -118,6 +119,7 @@ export class OverlayStore extends WrappedStore {
 
   override write(key: string, bytes: ByteSource, options: WriteOptions = {}): Promise<WriteResult> {
     return this.call("write", key, options, async () => {
+      this.#checkConditions("write", key, options);
       const { given, translate } = await this.#sides.forWriting(key, options);
       return translate(() => this.#sides.values.write(key, bytes, given));
     });
@@ -125,6 +127,7 @@ export class OverlayStore extends WrappedStore {
 
   override openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
     return this.call("openWriter", key, options, async () => {
+      this.#checkConditions("openWriter", key, options);
       const { given, translate } = await this.#sides.forWriting(key, options);
       let writer: ByteWriter;
       try {
@@ -210,6 +213,15 @@ export class OverlayStore extends WrappedStore {
       onProgress?.({ key, byteLength });
     }
     return { copied, present, byteLength: bytes };
+  }
+
+  /** What the upper store cannot keep is not looked up instead: that could be raced. */
+  #checkConditions(operation: string, identifier: string, options: WriteOptions): void {
+    const { ifAbsent, ifMatch } = this.capabilities;
+    const isBeyond = (options.ifAbsent && ifAbsent === "none") || (options.ifMatch !== undefined && ifMatch === "none");
+    if (!isBeyond) return;
+    const message = `The upper store of "${this.name}" has no conditional writes that hold`;
+    throw new StorageError("UNSUPPORTED", message, { backend: this.name, operation, identifier });
   }
 
   async #copy(from: string, to: string, options: TransferOptions): Promise<WriteResult> {

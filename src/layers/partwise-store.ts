@@ -8,11 +8,11 @@ import {
   type ListOptions,
   type OperationOptions,
   type ReadOptions,
-  type WriteOptions,
   type WriteResult,
 } from "../core/byte-store.ts";
 import { checkAborted } from "../core/checks.ts";
 import { isStorageError } from "../core/errors.ts";
+import type { KeptBytes, OpenByteWriterOptions } from "../core/resumable-write.ts";
 import { type StoreCall, type StoreOperation, WrappedStore } from "./wrapped-store.ts";
 
 /** What sends a call of a part through the layer. */
@@ -46,7 +46,7 @@ export abstract class PartwiseStore extends WrappedStore {
     );
   }
 
-  override async openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  override async openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     const writer = await super.openWriter(key, options);
     return new PartwiseWriter(writer, key, (call, run) => this.around(call, run));
   }
@@ -89,6 +89,9 @@ export abstract class PartwiseStore extends WrappedStore {
 
 /** Passes chunks on in call order, however long each is held up in the layer. */
 class PartwiseWriter implements ByteWriter {
+  readonly kept: KeptBytes | undefined;
+  /** There if the writer below has it. */
+  readonly suspend?: () => Promise<void>;
   readonly #inner: ByteWriter;
   readonly #key: string;
   readonly #around: Around;
@@ -104,6 +107,13 @@ class PartwiseWriter implements ByteWriter {
     this.#inner = inner;
     this.#key = key;
     this.#around = around;
+    this.kept = inner.kept;
+    this.#next = inner.byteLength;
+    if (inner.suspend === undefined) return;
+    this.suspend = async () => {
+      await Promise.allSettled(this.#pending);
+      await inner.suspend?.();
+    };
   }
 
   get byteLength(): number {
@@ -130,7 +140,7 @@ class PartwiseWriter implements ByteWriter {
       await this.#write(chunk, options);
     } catch (error) {
       // Without this chunk the value would have a hole. Chunks that were called off or never valid leave none.
-      if (!isStorageError(error, "ABORTED", "INVALID_DATA", "NOT_OPEN")) this.#failure ??= { error };
+      if (!isStorageError(error, "ABORTED", "INVALID_DATA", "NOT_OPEN", "UNSUPPORTED")) this.#failure ??= { error };
       throw error;
     }
   }

@@ -42,29 +42,39 @@ export class RetryStore extends WrappedStore {
     const bound = await this.#bind(key, options);
     if (bound === undefined) return super.readStream(key, options);
     const { etag, offset, end } = bound;
+    // Leaving the stream ends what it waits for: a read, or the pause before the next attempt.
+    const left = new AbortController();
+    const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
     let position = offset;
     const open = async () => {
       const range = { offset: position, length: end - position };
-      return (await super.readStream(key, { ...options, range, ifMatch: etag })).getReader();
+      return (await super.readStream(key, { ...options, signal, range, ifMatch: etag })).getReader();
     };
-    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined = await open();
-    const call = { backend: this.name, operation: "readStream", identifier: key, signal: options.signal };
+    let reader: ReadableStreamDefaultReader<Uint8Array> = await open();
+    let isBroken = false;
+    const call = { backend: this.name, operation: "readStream", identifier: key, signal };
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           const next = await this.#retrier.run(call, async () => {
-            checkAborted(options.signal, call);
-            const from = reader ?? (await open());
-            reader = undefined;
-            const chunk = await from.read();
-            reader = from;
+            checkAborted(signal, call);
+            if (isBroken) reader = await open();
+            isBroken = true;
+            const chunk = await reader.read();
+            isBroken = false;
             return chunk;
           });
+          if (left.signal.aborted) return;
           if (next.done) return controller.close();
           position += next.value.byteLength;
           controller.enqueue(next.value);
         },
-        cancel: (reason) => reader?.cancel(reason),
+        cancel: async (reason) => {
+          const done = reader.cancel(reason);
+          left.abort();
+          // The failure of one that was to be opened anew is nobody's any more.
+          await (isBroken ? done.catch(() => {}) : done);
+        },
       },
       { highWaterMark: 0 },
     );

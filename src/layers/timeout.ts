@@ -36,10 +36,13 @@ export class TimeoutStore extends PartwiseStore {
   ): Promise<T> {
     const { operation, key, signal } = call;
     const controller = new AbortController();
-    // Streams and writers keep the signal that they were opened with; what is left of others is freed with the call.
+    // Streams and writers keep the signal that they were opened with, and may outlive many others of one caller: nothing
+    // of them may stay behind on the caller's signal. Other calls are freed here, which costs less.
+    const isKept = operation === "readStream" || operation === "openWriter";
     const follow = () => controller.abort(signal?.reason);
     if (signal?.aborted) follow();
-    else signal?.addEventListener("abort", follow, { once: true });
+    else if (!isKept) signal?.addEventListener("abort", follow, { once: true });
+    const given = isKept && signal !== undefined ? AbortSignal.any([controller.signal, signal]) : controller.signal;
     let isLate = false;
     let cancel = () => {};
     const late = new Promise<never>((_resolve, reject) => {
@@ -52,7 +55,7 @@ export class TimeoutStore extends PartwiseStore {
         controller.abort(error);
       });
     });
-    const attempt = run(controller.signal);
+    const attempt = run(given);
     attempt.then(
       (answer) => (isLate ? discard(answer) : undefined),
       () => {},
@@ -61,7 +64,7 @@ export class TimeoutStore extends PartwiseStore {
       return await Promise.race([attempt, late]);
     } finally {
       cancel();
-      if (operation !== "readStream" && operation !== "openWriter") signal?.removeEventListener("abort", follow);
+      signal?.removeEventListener("abort", follow);
     }
   }
 }

@@ -21,6 +21,7 @@ import {
 import type { StoreCapabilities } from "../core/capabilities.ts";
 import { checkAborted, checkOpen } from "../core/checks.ts";
 import { StorageError } from "../core/errors.ts";
+import type { OpenByteWriterOptions } from "../core/resumable-write.ts";
 import { checkOrder, type LayerKind } from "./order.ts";
 
 /** Everything that a layer can see pass by. The last three are the parts of streams and writers. */
@@ -100,7 +101,7 @@ export abstract class WrappedStore implements DirectoryStore {
     return this.call("write", key, options, (given) => this.inner.write(key, bytes, given), length);
   }
 
-  openWriter(key: string, options: WriteOptions = {}): Promise<ByteWriter> {
+  openWriter(key: string, options: OpenByteWriterOptions = {}): Promise<ByteWriter> {
     return this.call("openWriter", key, options, (given) => this.inner.openWriter(key, given));
   }
 

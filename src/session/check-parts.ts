@@ -2,7 +2,7 @@
  * The parts of a session file that other people check: backends and writers by their descriptors, devices by their
  * classes. Loads what the file names, and opens nothing.
  */
-import { loadPlugins, type Registry } from "../../registry/index.ts";
+import { type DiscoveredBackends, loadPlugins, type Registry, registerDiscovered } from "../../registry/index.ts";
 import type { StandardSchemaV1 } from "../core/descriptor.ts";
 import { nearest, StorageError } from "../core/errors.ts";
 import { checkLayers } from "../layers/stack.ts";
@@ -48,6 +48,8 @@ export interface CheckedParts {
   readonly registry: Registry;
   readonly devices: readonly (DevicePart | BrokenPart)[];
   readonly mistakes: readonly Mistake[];
+  /** What was found in installed packages, if it was looked for. */
+  readonly discovery: DiscoveredBackends | undefined;
 }
 
 /**
@@ -55,8 +57,15 @@ export interface CheckedParts {
  *
  * @param base - Registry to start from. Not changed: plugins go into a copy.
  * @param baseDirectory - Folder of the session file.
+ * @param discover - Folder whose installed packages may bring backends. Plugins come first: what a file names keeps its
+ * key.
  */
-export async function checkParts(sections: Sections, base: Registry, baseDirectory: string): Promise<CheckedParts> {
+export async function checkParts(
+  sections: Sections,
+  base: Registry,
+  baseDirectory: string,
+  discover?: string,
+): Promise<CheckedParts> {
   const registry = base.clone();
   const mistakes: Mistake[] = [];
   for (const [index, plugin] of sections.plugins.entries()) {
@@ -66,11 +75,13 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
       mistakes.push({ path: `plugins[${index}]`, message: textOf(error), cause: error });
     }
   }
+  const discovery = discover === undefined ? undefined : await registerDiscovered(registry, discover);
+  const known: KnownBackends = { registry, problems: discovery?.problems ?? [] };
   for (const [name, config] of Object.entries(sections.backends)) {
-    mistakes.push(...(await checkBackend(config, ["backends", name], registry, "values")));
+    mistakes.push(...(await checkBackend(config, ["backends", name], known, "values")));
   }
   for (const [name, config] of Object.entries(sections.writers ?? {})) {
-    mistakes.push(...(await checkBackend(config, ["storage", "writers", name], registry, "writer")));
+    mistakes.push(...(await checkBackend(config, ["storage", "writers", name], known, "writer")));
   }
   const devices: (DevicePart | BrokenPart)[] = [];
   const groups = sections.writers && Object.keys(sections.writers);
@@ -79,13 +90,19 @@ export async function checkParts(sections: Sections, base: Registry, baseDirecto
     if ("mistakes" in checked) mistakes.push(...checked.mistakes);
     else devices.push(checked);
   }
-  return { registry, devices, mistakes };
+  return { registry, devices, mistakes, discovery };
+}
+
+/** The backends there are, and why there are not more. */
+interface KnownBackends {
+  readonly registry: Registry;
+  readonly problems: readonly StorageError[];
 }
 
 async function checkBackend(
   config: { readonly use: string },
   path: readonly string[],
-  registry: Registry,
+  { registry, problems }: KnownBackends,
   role: "values" | "writer",
 ): Promise<Mistake[]> {
   const { use, layers, ...rest } = config as { readonly use: string; readonly layers?: unknown };
@@ -101,7 +118,8 @@ async function checkBackend(
     const suggestion = nearest(use, usable);
     const guess =
       suggestion && suggestion !== use ? `, did you mean "${suggestion}"?` : `; known: ${usable.join(", ")}`;
-    return [{ path: at, message: what + guess }];
+    const broken = registry.has(use) ? "" : problems.map(({ message }) => `. ${message}`).join("");
+    return [{ path: at, message: what + guess + broken }];
   }
   try {
     const mistakes: Mistake[] = [];

@@ -1,7 +1,7 @@
 /**
  * Sessions: a file names backends, writers, devices and a plan; `openSession` makes them and connects them.
  *
- * @module
+ * @module sluice/session
  */
 import "reflect-metadata";
 

@@ -5,7 +5,7 @@ import { BackendSet, createRegistry, type Registry } from "../../registry/index.
 import { checkAborted } from "../core/checks.ts";
 import { FileManager } from "../io/file-manager.ts";
 import { DeviceBuilder } from "./build-devices.ts";
-import { type BrokenPart, checkParts, type DevicePart, type Sections } from "./check-parts.ts";
+import { type CheckedParts, checkParts, type Sections } from "./check-parts.ts";
 import { childContainer } from "./container.ts";
 import { configError } from "./mistakes.ts";
 import { closeAll, type Opened } from "./opened.ts";
@@ -21,6 +21,11 @@ export interface OpenSessionOptions {
   readonly registry?: Registry | undefined;
   /** Folder that relative paths are relative to. Default: that of the session file, else the working directory. */
   readonly baseDirectory?: string | undefined;
+  /**
+   * Folder whose `node_modules` is looked through for packages that say they bring backends; all of those are imported.
+   * Default: none. The caller alone can ask for it, no session file can.
+   */
+  readonly discover?: string | undefined;
   /** More values that constructors may ask for, by token. */
   readonly provide?: Iterable<readonly [token: unknown, value: unknown]> | undefined;
   /** Gives up opening; what is open by then is closed again. */
@@ -35,7 +40,8 @@ export interface OpenSessionOptions {
  * `inject`, or `@inject` on its constructor's parameters) gets those instead. Writers reach devices by the token
  * `WRITER` and by storage slots, one writer for each group; a group that nobody uses is not opened.
  *
- * A session file cannot run code that it does not name: only modules under `use` and `plugins` are loaded.
+ * A session file cannot run code that it does not name: only modules under `use` and `plugins` are loaded, unless the
+ * caller asks to `discover` more. A discovered package that is broken fails no session but one that needs its key.
  *
  * @param source - Path of a YAML or JSON file, or the same as an object.
  * @returns The session; the caller closes it.
@@ -56,12 +62,13 @@ export async function openSession(source: string | SessionInput, options: OpenSe
   const fileFolder = typeof source === "string" ? dirname(resolve(source)) : process.cwd();
   const baseDirectory = resolve(options.baseDirectory ?? fileFolder);
   const { config, mistakes } = checkSession(raw);
-  const parts = await checkParts(sectionsOf(raw, config), options.registry ?? createRegistry(), baseDirectory);
+  const registry = options.registry ?? createRegistry();
+  const parts = await checkParts(sectionsOf(raw, config), registry, baseDirectory, options.discover);
   const all = [...mistakes, ...parts.mistakes];
   if (config === undefined || all.length > 0) throw configError(where, all);
   const opened: Opened[] = [];
   try {
-    return await open(config, parts.registry, parts.devices, baseDirectory, opened, options);
+    return await open(config, parts, baseDirectory, opened, options);
   } catch (error) {
     await closeAll(opened, error);
     throw error;
@@ -70,8 +77,7 @@ export async function openSession(source: string | SessionInput, options: OpenSe
 
 async function open(
   config: SessionConfig,
-  registry: Registry,
-  parts: readonly (DevicePart | BrokenPart)[],
+  { registry, devices, discovery }: CheckedParts,
   baseDirectory: string,
   opened: Opened[],
   { signal, provide = [] }: OpenSessionOptions,
@@ -90,11 +96,11 @@ async function open(
   ]);
   opened.push({ close: () => container.dispose() });
   const builder = new DeviceBuilder(config.storage, backends, container, opened, signal);
-  for (const part of parts) {
+  for (const part of devices) {
     checkAborted(signal, context);
     await builder.add(part);
   }
-  return new Session({ config, baseDirectory, backends, files, container, location, builder, opened });
+  return new Session({ config, baseDirectory, backends, files, container, location, builder, opened, discovery });
 }
 
 /** The sections of a file that may be wrong elsewhere: entries of the wrong form are left to the schema's report. */

@@ -53,6 +53,11 @@ export function parseConfig(text: string, where: string): unknown {
     });
     throw configError(where, mistakes);
   }
+  // A file of comments is empty too; "expected object, got null" would tell nobody.
+  if (document.contents === null) {
+    const message = 'it is empty; it needs at least a name, "session: my-session"';
+    throw configError(where, [{ path: "", message }]);
+  }
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {

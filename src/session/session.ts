@@ -1,6 +1,6 @@
 /** An open session: devices, writers and backends that know each other, and plans that run over them. */
 import type { DependencyContainer } from "tsyringe";
-import type { BackendSet } from "../../registry/index.ts";
+import type { BackendSet, DiscoveredBackends } from "../../registry/index.ts";
 import type { Document } from "../core/documents.ts";
 import { StorageError } from "../core/errors.ts";
 import type { FrameWriter } from "../core/frame-writer.ts";
@@ -22,6 +22,7 @@ export interface SessionParts {
   readonly location: StorageLocation | undefined;
   readonly builder: Pick<DeviceBuilder, "devices" | "writers" | "failures">;
   readonly opened: Opened[];
+  readonly discovery: DiscoveredBackends | undefined;
 }
 
 /**
@@ -46,6 +47,8 @@ export class Session implements AsyncDisposable {
   readonly backends: BackendSet;
   /** Values in the named backends: load, save, list, … */
   readonly files: FileManager;
+  /** What installed packages brought, and which are broken; `undefined` unless the caller asked to discover them. */
+  readonly discovery: DiscoveredBackends | undefined;
   /** Where runs go; `undefined` without a `storage` section. */
   readonly location: StorageLocation | undefined;
   readonly #container: DependencyContainer;
@@ -62,6 +65,7 @@ export class Session implements AsyncDisposable {
     this.baseDirectory = parts.baseDirectory;
     this.backends = parts.backends;
     this.files = parts.files;
+    this.discovery = parts.discovery;
     this.location = parts.location;
     this.devices = parts.builder.devices;
     this.writers = parts.builder.writers;

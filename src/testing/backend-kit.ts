@@ -1,4 +1,5 @@
 /** Conformance of value backends: every promise of the value plane as a check. */
+import { flatKeyChecks } from "./backend-flat.ts";
 import { identityChecks, keyChecks, listChecks, loadChecks, predicateChecks } from "./backend-reading.ts";
 import type { BackendSetup, BackendSubject } from "./backend-subject.ts";
 import { deleteChecks, directoryChecks, ensureChecks, linkChecks, transferChecks } from "./backend-tree.ts";
@@ -35,7 +36,7 @@ export function backendGroups({
   capabilities,
   savesOnly = false,
 }: Pick<BackendSetup, "capabilities" | "savesOnly">): KitGroup<BackendSubject>[] {
-  const { read, write, list, directories, symlinks, values } = capabilities;
+  const { read, write, list, directories, flatKeys, symlinks, values } = capabilities;
   const needsRead = read ? undefined : "read is false";
   const needsWrite = write ? needsRead : "write is false";
   const needsTree = needsWrite ?? (savesOnly ? "savesOnly is true" : undefined);
@@ -51,6 +52,11 @@ export function backendGroups({
     { name: "batches", gate: needsWrite, checks: batchChecks },
     { name: "deleting", gate: needsTree, checks: deleteChecks },
     { name: "copying and moving", gate: needsTree, checks: transferChecks(capabilities) },
+    {
+      name: "flat keys",
+      gate: needsTree ?? (flatKeys ? undefined : "flatKeys is false"),
+      checks: flatKeyChecks,
+    },
     { name: "ensureDirectory", gate: needsTree, checks: ensureChecks },
     {
       name: "directories",

@@ -58,6 +58,40 @@ export const abortChecks: readonly ByteStoreCheck[] = [
     },
   },
   {
+    name: "a copy and a rename that are aborted at any moment lose nothing and leave no part",
+    run: async (subject) => {
+      const { store, side } = subject;
+      for (let moment = 0; moment < MOMENTS; moment++) {
+        const operation = moment % 2 === 0 ? "copy" : "rename";
+        const [from, old] = [pattern(300_000, moment), pattern(1000, moment)];
+        await store.write("a/from", from);
+        await store.write("b/to", old);
+        const controller = new AbortController();
+        const options = { ifExists: "replace", signal: controller.signal } as const;
+        const ended = store[operation]("a/from", "b/to", options).then(
+          () => "done",
+          (error: unknown) => (isStorageError(error, "ABORTED") ? "aborted" : error),
+        );
+        await turns(moment >> 2);
+        controller.abort();
+        const outcome = await ended;
+        check(outcome === "done" || outcome === "aborted", `An aborted ${operation} ended with ${String(outcome)}`);
+        const [source, target] = [await side.get("a/from"), await side.get("b/to")];
+        const isCopied = isEqual(target, from);
+        if (outcome === "done") {
+          check(isCopied, `A ${operation} that was done has not stored its value`);
+          checkEqual(source, operation === "copy" ? from : undefined, `the source after a ${operation}`);
+          continue;
+        }
+        checkEqual(source, from, `the source of an aborted ${operation}`);
+        // Where a rename is a copy and a delete, it may end between the two.
+        const isHalf = isCopied && operation === "rename" && store.capabilities.rename === "emulated";
+        check(isHalf || isEqual(target, old), `An aborted ${operation} has changed its target`);
+        await checkKeys(subject, ["a/from", "b/to"], "what is there");
+      }
+    },
+  },
+  {
     name: "a close that is aborted publishes nothing, and can be repeated or given up",
     run: async (subject) => {
       const { store, side } = subject;

@@ -12,10 +12,12 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value);
 }
 
-/** Bytes that are no valid UTF-8 anywhere and differ from place to place. */
+/** Bytes that are no valid UTF-8 anywhere and differ from place to place: no two pieces of a value are alike. */
 export function pattern(byteLength: number, seed = 1): Uint8Array {
   const bytes = new Uint8Array(byteLength);
-  for (let i = 0; i < byteLength; i++) bytes[i] = 0x80 | ((i * 31 + (i >> 8) * 17 + seed * 7) & 0x7f);
+  for (let i = 0; i < byteLength; i++) {
+    bytes[i] = 0x80 | ((i * 31 + (i >> 7) * 17 + (i >> 14) * 29 + (i >> 21) * 43 + seed * 7) & 0x7f);
+  }
   return bytes;
 }
 

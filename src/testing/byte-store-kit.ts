@@ -2,11 +2,13 @@
 import type { ByteStore } from "../core/byte-store.ts";
 import type { StoreCapabilities } from "../core/capabilities.ts";
 import { abortChecks } from "./byte-store-aborts.ts";
-import { ifAbsentChecks, ifMatchChecks } from "./byte-store-conditions.ts";
+import { ifAbsentChecks, ifMatchChecks, transferRaceChecks } from "./byte-store-conditions.ts";
 import { directoryChecks, linkChecks } from "./byte-store-directories.ts";
 import { listingChecks } from "./byte-store-listing.ts";
 import { impliedDirectoryChecks, rangeChecks, readChecks } from "./byte-store-reading.ts";
+import { refusalChecks } from "./byte-store-refusals.ts";
 import { deleteChecks, transferChecks } from "./byte-store-transfers.ts";
+import { flatKeyChecks, treeKeyChecks } from "./byte-store-trees.ts";
 import { positionalChecks, writerChecks } from "./byte-store-writers.ts";
 import { keyChecks, lifeChecks, writeChecks } from "./byte-store-writing.ts";
 import { declareKit, type KitGroup, type Runner } from "./kit.ts";
@@ -67,15 +69,19 @@ export function byteStoreConformance(runner: Runner, name: string, setup: ByteSt
 
 /** The groups of checks, gated by what a store declares. */
 export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteStoreSubject>[] {
-  const { write, list, positionalWrite, directories, symlinks } = capabilities;
+  const { write, list, positionalWrite, directories, flatKeys, symlinks } = capabilities;
   const needsWrite = write ? undefined : "write is false";
+  const refusals = refusalChecks(capabilities);
   return [
+    ...(refusals.length > 0 ? [{ name: "what it does not declare", checks: refusals }] : []),
     { name: "capabilities and life", checks: lifeChecks(capabilities) },
     { name: "reads", checks: readChecks },
     { name: "directories by name", gate: list ? undefined : "list is false", checks: impliedDirectoryChecks },
     { name: "ranges", checks: rangeChecks },
     { name: "keys", gate: needsWrite, checks: keyChecks },
     { name: "writes", gate: needsWrite, checks: writeChecks },
+    { name: "keys of a tree", gate: needsWrite ?? (flatKeys ? "flatKeys is true" : undefined), checks: treeKeyChecks },
+    { name: "flat keys", gate: needsWrite ?? (flatKeys ? undefined : "flatKeys is false"), checks: flatKeyChecks },
     { name: "conditions: ifAbsent", gate: needsWrite ?? none(capabilities, "ifAbsent"), checks: ifAbsentChecks },
     { name: "conditions: ifMatch", gate: needsWrite ?? none(capabilities, "ifMatch"), checks: ifMatchChecks },
     { name: "byte writers", gate: needsWrite, checks: writerChecks },
@@ -87,6 +93,11 @@ export function byteStoreGroups(capabilities: StoreCapabilities): KitGroup<ByteS
     { name: "listings", gate: list ? undefined : "list is false", checks: listingChecks },
     { name: "deletes", gate: needsWrite, checks: deleteChecks },
     { name: "copies and renames", gate: needsWrite, checks: transferChecks },
+    {
+      name: "races of copies and renames",
+      gate: needsWrite ?? (capabilities.rename === "native" ? undefined : `rename is ${capabilities.rename}`),
+      checks: transferRaceChecks,
+    },
     { name: "aborts", gate: needsWrite, checks: abortChecks },
     { name: "directories", gate: directories ? needsWrite : "directories is false", checks: directoryChecks },
     { name: "links", gate: symlinks ? needsWrite : "symlinks is false", checks: linkChecks },

@@ -91,6 +91,28 @@ export const listingChecks: readonly ByteStoreCheck[] = [
     },
   },
   {
+    name: "startAfter may lie before the prefix, within it or behind it",
+    run: async ({ store, side }) => {
+      await putAll(side, ["a", "c/x", "c/y", "d/x", "e"]);
+      for (const [startAfter, expected] of [
+        ["a", ["c/x", "c/y"]],
+        ["b/x", ["c/x", "c/y"]],
+        ["c", ["c/x", "c/y"]],
+        ["c/x", ["c/y"]],
+        ["c/z", []],
+        ["d", []],
+      ] as const) {
+        const what = `prefix "c/", after "${startAfter}"`;
+        checkEqual(await keysOf(store, { prefix: "c/", startAfter }), [...expected], what);
+        checkEqual(
+          await keysOf(store, { prefix: "c/", startAfter, delimiter: "/" }),
+          [...expected],
+          `${what}, shallow`,
+        );
+      }
+    },
+  },
+  {
     name: `lists ${MANY} keys completely and in order, and continues anywhere`,
     run: async ({ store, side }) => {
       const keys = Array.from({ length: MANY }, (_, i) => `many/${i % 7}/${i}`);

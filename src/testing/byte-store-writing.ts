@@ -208,19 +208,6 @@ export const writeChecks: readonly ByteStoreCheck[] = [
     },
   },
   {
-    name: "a value cannot be where a directory is, nor below a value; what is there stays",
-    run: async (subject) => {
-      const { store, side } = subject;
-      await side.put("directory/value", pattern(3));
-      await checkRejects(() => store.write("directory", pattern(1)), "IS_A_DIRECTORY", "write over a directory");
-      const below = "directory/value/below";
-      await checkRejects(() => store.write(below, pattern(1)), "NOT_A_DIRECTORY", "write below a value");
-      await checkRejects(() => store.write(`${below}/it`, pattern(1)), "NOT_A_DIRECTORY", "write deeper below a value");
-      await checkStored(subject, "directory/value", pattern(3));
-      await checkKeys(subject, ["directory/value"], "the stored keys");
-    },
-  },
-  {
     name: "readers beside a writer see whole values only",
     run: async ({ store }) => {
       const byteLength = 2_000_000;

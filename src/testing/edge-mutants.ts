@@ -79,7 +79,7 @@ export const edgeByteStoreMutants: readonly Mutant[] = [
   },
   {
     name: "openWriter forgets ifAbsent",
-    killedBy: "openWriter refuses what write refuses",
+    killedBy: "openWriter refuses a value that is there, and a signal that has fired",
     plant: (store) =>
       override(store, { openWriter: (key, options) => store.openWriter(key, { ...options, ifAbsent: undefined }) }),
   },
@@ -153,7 +153,7 @@ export const edgeByteStoreMutants: readonly Mutant[] = [
   },
   {
     name: "copying a directory does nothing, and says so to nobody",
-    killedBy: "directories are not copied, renamed or replaced by these",
+    killedBy: "directories are not copied or renamed by these",
     plant: (store) =>
       override(store, {
         copy: (from, to, options) =>

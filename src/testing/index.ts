@@ -1,7 +1,7 @@
 /**
  * Conformance kits and fakes, for authors of backends, writers and devices. They load none of our backends.
  *
- * @module
+ * @module sluice/testing
  */
 
 export { ConformanceError, check, checkEqual, checkRejects } from "./assertions.ts";
@@ -16,11 +16,20 @@ export {
   byteStoreGroups,
   type SideDoor,
 } from "./byte-store-kit.ts";
+export {
+  type ByteStoreModelSetup,
+  byteStoreCommands,
+  COMMAND_CHOICES,
+  withByteStoreModel,
+} from "./byte-store-model.ts";
 export { type CollectedResult, CollectingRunner, type CollectOptions } from "./collecting-runner.ts";
 export { edgeByteStoreMutants } from "./edge-mutants.ts";
 export { FakeClock } from "./fake-clock.ts";
 export { FakeStorage, type RecordedCall } from "./fake-storage.ts";
 export { declareKit, type KitCheck, type KitGroup, type KitSetup, type Runner } from "./kit.ts";
+export { lossByteStoreMutants } from "./loss-mutants.ts";
+export type { CommandFactory, StoreCommand } from "./model-command.ts";
+export type { ModelReal, ModelState, ModelSubject } from "./model-state.ts";
 export { moreByteStoreMutants } from "./more-mutants.ts";
 export { byteStoreMutants, type Mutant, override, overrideWriter } from "./mutants.ts";
 export { type WriterKitOptions, type WriterSubject, writerConformance } from "./writer-kit.ts";

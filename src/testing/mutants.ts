@@ -99,7 +99,7 @@ export const byteStoreMutants: readonly Mutant[] = [
   },
   {
     name: "delete of a missing key throws",
-    killedBy: "delete of a missing key is fine, of a directory IS_A_DIRECTORY",
+    killedBy: "delete of a missing key is fine, of the root IS_A_DIRECTORY",
     plant: (store) =>
       override(store, {
         delete: async (key, options) => {

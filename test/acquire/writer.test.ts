@@ -367,3 +367,15 @@ it("A writer is a StorageProxy for devices", () => {
     expect(typeof (proxy as unknown as Record<string, unknown>)[method]).toBe("function");
   }
 });
+
+describe("a source that cannot be", () => {
+  it.each([
+    ["SHAPE_MISMATCH", "uint8", [0.5]],
+    ["SHAPE_MISMATCH", "uint8", "wide"],
+    ["SHAPE_MISMATCH", "uint8", [4, 0]],
+    ["DTYPE_MISMATCH", "uint9", [4]],
+  ])("is refused by its name: %s of %s %j", (code, dtype, shape) => {
+    const register = () => new PlainWriter("group").updateSource("camera", dtype as "uint8", shape as number[]);
+    expect(register).toThrow(expect.objectContaining({ code, message: expect.stringContaining('ource "camera"') }));
+  });
+});

@@ -111,6 +111,14 @@ describe("sluice acquire", () => {
     expect(output).not.toContain("Try next");
   });
 
+  it("says of an empty session file what it needs", async () => {
+    const folder = scratchFolder({ "s.yaml": "", "comment.yaml": "# later\n" });
+    for (const file of ["s.yaml", "comment.yaml"]) {
+      const { code, errors } = await sluice(["acquire", file], folder);
+      expect([code, errors]).toEqual([1, expect.stringContaining('it is empty; it needs at least a name, "session: ')]);
+    }
+  });
+
   it("reports every mistake of a session file with its path", async () => {
     const folder = scratchFolder({ "s.yaml": `${sessionFile("zar", 2)}\nextra: 1\n` });
     const { code, errors, output } = await sluice(["acquire", "s.yaml"], folder);

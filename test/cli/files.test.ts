@@ -87,11 +87,11 @@ describe("sluice cp", () => {
     mkdirSync(join(folder, "from/deep"), { recursive: true });
     mkdirSync(join(folder, "from/empty"));
     writeFileSync(join(folder, "from/deep/a.bin"), Buffer.from([0, 255, 13, 10]));
-    const first = await sluice(["cp", "from", "to"], folder);
+    const first = await sluice(["cp", "-r", "from", "to"], folder);
     expect(first).toMatchObject({ code: 0, output: "1 file, 4 B → to\n" });
     expect([...readFileSync(join(folder, "to/deep/a.bin"))]).toEqual([0, 255, 13, 10]);
     expect(existsSync(join(folder, "to/empty"))).toBe(true);
-    await sluice(["cp", "from", "to"], folder);
+    await sluice(["cp", "-r", "from", "to"], folder);
     expect(readdirSync(join(folder, "to")).sort()).toEqual(["deep", "empty", "from"]);
   });
 
@@ -138,12 +138,50 @@ describe("sluice info", () => {
     expect(folder.last).toMatch(/_0009\.tif$/);
   });
 
+  it("lists the stores below a folder, and looks into none of them", async () => {
+    const folder = scratchFolder({ "preview.txt": "" });
+    const file = (path: string, text = "{}") => {
+      mkdirSync(join(folder, path, ".."), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    };
+    file("runs/1/a.zarr/zarr.json");
+    file("runs/1/a.zarr/inner/zarr.json");
+    file("runs/10/b.tiffs/metadata.json");
+    file("runs/10/b.tiffs/camera/camera_000000.tif");
+    file("runs/2/old.zarr/.zgroup");
+    file("runs/2/notes.tiffs/readme.txt");
+    const { output, code, errors } = await sluice(["info", "runs"], folder);
+    expect(code, errors).toBe(0);
+    expect(output).toBe(
+      [
+        "runs",
+        "  3 stores",
+        "    1/a.zarr    Zarr v3",
+        "    10/b.tiffs  TIFF sequence",
+        "    2/old.zarr  Zarr v2",
+        "",
+      ].join("\n"),
+    );
+    const { stores } = JSON.parse((await sluice(["info", ".", "--json"], folder)).output);
+    expect(stores[0]).toEqual({ path: "runs/1/a.zarr", format: "Zarr v3" });
+  });
+
+  it("names what is not there as it was typed", async () => {
+    const folder = scratchFolder();
+    for (const path of ["nope", join(folder, "nope"), "nope.npy", join(folder, "nope.npy")]) {
+      expect((await sluice(["info", path], folder)).errors).toBe(`sluice: NOT_FOUND: No "${path}" in "disk"\n`);
+    }
+    writeFileSync(join(folder, "odd.xyz"), "");
+    const odd = join(folder, "odd.xyz");
+    expect((await sluice(["info", odd], folder)).errors).toContain(`No codec for the suffix of "${odd}"`);
+  });
+
   it("describes other values, and says what a folder without images lacks", async () => {
     const folder = scratchFolder({ "a.json": '{"wells": 384}' });
     expect((await sluice(["info", "a.json"], folder)).output).toBe("a.json\n  a plain object\n");
     const { code, errors } = await sluice(["info", "."], folder);
     expect(code).toBe(1);
-    expect(errors).toContain("a folder without Zarr metadata and without images");
+    expect(errors).toContain("a folder without Zarr metadata and without images; npx sluice ls -r");
   });
 
   it("describes a Zarr v2 store that somebody else wrote", async () => {

@@ -34,7 +34,7 @@ describe("CodecSet", () => {
   it("answers an unknown suffix or format with those that are known", () => {
     const set = createCodecs();
     expect(() => set.forIdentifier("a.xyz")).toThrow(
-      expect.objectContaining({ code: "INVALID_DATA", message: expect.stringContaining(".npy, .tif, .tiff") }),
+      expect.objectContaining({ code: "INVALID_DATA", message: expect.stringContaining(".npy, .npz, .tif, .tiff") }),
     );
     expect(() => set.get("tif")).toThrow(
       expect.objectContaining({ code: "INVALID_DATA", message: expect.stringContaining('Did you mean "tiff"?') }),

@@ -12,6 +12,7 @@ import { FileBackend } from "../../src/codecs/file-backend.ts";
 import { joinBytes } from "../../src/core/byte-store.ts";
 import { isStorageError } from "../../src/core/errors.ts";
 import type { BackendSetup, ValueSideDoor } from "../../src/testing/backend-subject.ts";
+import { freshMemory } from "../support/byte-stores.ts";
 
 const codecs = createCodecs();
 
@@ -38,6 +39,22 @@ export const memory: BackendSetup = {
       },
     };
     return { backend: new MemoryBackend({}, tree), side };
+  },
+};
+
+/** Files in a store in memory whose keys are flat, as a bucket's are; the side door shares its tree. */
+export const flatFiles: BackendSetup = {
+  capabilities: new FileBackend(new MemoryStore({ flatKeys: true }), { key: "flat" }).capabilities,
+  make: async () => {
+    const { store, side: bytes } = await freshMemory({ flatKeys: true });
+    const side: ValueSideDoor = {
+      put: async (path, value) => bytes.put(path, await encode(path, value)),
+      get: async (path) => {
+        const found = await bytes.get(path);
+        return found === undefined ? undefined : decode(path, found);
+      },
+    };
+    return { backend: new FileBackend(store, { key: "flat" }), side };
   },
 };
 

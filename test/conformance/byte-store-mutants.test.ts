@@ -3,6 +3,7 @@ import type { ByteStoreSubject } from "../../src/testing/byte-store-kit.ts";
 import { byteStoreConformance } from "../../src/testing/byte-store-kit.ts";
 import { CollectingRunner } from "../../src/testing/collecting-runner.ts";
 import { edgeByteStoreMutants } from "../../src/testing/edge-mutants.ts";
+import { lossByteStoreMutants } from "../../src/testing/loss-mutants.ts";
 import { moreByteStoreMutants } from "../../src/testing/more-mutants.ts";
 import { byteStoreMutants, type Mutant, override } from "../../src/testing/mutants.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
@@ -32,7 +33,7 @@ async function release(subject: ByteStoreSubject): Promise<void> {
   await subject.dispose?.();
 }
 
-const mutants = [...byteStoreMutants, ...moreByteStoreMutants, ...edgeByteStoreMutants];
+const mutants = [...byteStoreMutants, ...moreByteStoreMutants, ...edgeByteStoreMutants, ...lossByteStoreMutants];
 
 describe.each([
   ["memory", freshMemory, false],

@@ -6,7 +6,12 @@ import { freshDisk, freshMemory } from "../support/byte-stores.ts";
 
 byteStoreConformance({ describe, test }, "MemoryStore", {
   capabilities: new MemoryStore().capabilities,
-  make: freshMemory,
+  make: () => freshMemory(),
+});
+
+byteStoreConformance({ describe, test }, "MemoryStore with flat keys", {
+  capabilities: new MemoryStore({ flatKeys: true }).capabilities,
+  make: () => freshMemory({ flatKeys: true }),
 });
 
 for (const durability of ["full", "none"] as const) {

@@ -93,6 +93,19 @@ describe("mapBatch", () => {
     expect(tried).toEqual([0, 1]);
   });
 
+  it("an abort is one failure, however many items it met, and hides no other", async () => {
+    const controller = new AbortController();
+    const aborted = new StorageError("ABORTED", "stopped");
+    const run = async (item: number) => {
+      if (item === 3) controller.abort();
+      throw item === 0 ? new StorageError("NO_SPACE", "full") : aborted;
+    };
+    const options = { concurrency: 4, signal: controller.signal };
+    const both = mapBatch([0, 1, 2, 3], run, options, never);
+    await expect(both).rejects.toMatchObject({ errors: [{ code: "NO_SPACE" }, aborted] });
+    await expect(mapBatch([4, 5, 6], run, options, never)).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
   it("answers for the items that it did not begin, when collecting", async () => {
     const controller = new AbortController();
     const run = async (item: number) => {

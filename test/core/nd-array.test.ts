@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { checkNdArray } from "../../src/core/checks.ts";
 import { type DType, dtypes } from "../../src/core/dtype.ts";
 import {
   arrayFromBytes,
@@ -226,5 +227,15 @@ describe("bytes", () => {
       [1, 3],
     ]);
     expect([...arrayToBytes(part)]).toEqual([5, 0, 6, 0, 9, 0, 10, 0]);
+  });
+});
+
+describe("values that may be arrays", () => {
+  it("are checked one by one, or all of a list by its map", () => {
+    const values: unknown[] = [ndArray(Uint8Array.of(1)), ndArray(Uint8Array.of(2))];
+    expect(values.map(checkNdArray)).toEqual(values);
+    const wrong = expect.objectContaining({ code: "INVALID_DATA", message: expect.stringContaining("got a string") });
+    expect(() => [...values, "text"].map(checkNdArray)).toThrow(wrong);
+    expect(() => checkNdArray(3, { identifier: "a.json" })).toThrow(/^"a\.json": Expected an array .*got a number$/);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ndArray } from "../../src/core/nd-array.ts";
 import { type Entry, TinyBackend } from "./tiny-backends.ts";
 
 /** A backend with these entries, by key. */
@@ -171,6 +172,18 @@ describe("load and loadBatch", () => {
     expect(first).toBe(1);
     expect(second).toMatchObject({ code: "UNEXPECTED", identifier: "zz" });
     await expect(backend.loadBatch(["a", "zz"])).rejects.toMatchObject({ identifier: "zz" });
+  });
+});
+
+describe("loadArray and loadArrays", () => {
+  it("give arrays in the order asked for, and refuse other values by their path", async () => {
+    const [a, b] = [ndArray(Uint8Array.of(1)), ndArray(Uint8Array.of(2))];
+    const backend = holding({ a: file(a), b: file(b), c: file("text") });
+    expect(await backend.loadArray("a")).toEqual(a);
+    expect(await backend.loadArrays(["b", "a"])).toEqual([b, a]);
+    const wrong = { code: "INVALID_DATA", identifier: "c", message: expect.stringContaining("got a string") };
+    await expect(backend.loadArray("c")).rejects.toMatchObject(wrong);
+    await expect(backend.loadArrays(["a", "c"])).rejects.toMatchObject(wrong);
   });
 });
 

@@ -1,9 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
 import type { CreateArrayOptions } from "../../backends/zarr/index.ts";
@@ -14,17 +11,7 @@ import { arrayFromBytes, arrayToBytes, type NdArray, sliceArray } from "../../sr
 import { WrappedStore } from "../../src/layers/wrapped-store.ts";
 import { bytesOf, everyDType, frameOf } from "../backends/zarr/support.ts";
 import { bitsOf } from "../support/arrays.ts";
-
-const python = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
-const isThere = existsSync(python);
-if (!isThere && !process.env.SLUICE_REQUIRE_PYTHON) {
-  console.warn("interop: no .venv, so zarr-python and tensorstore are not asked; scripts/python-venv.sh makes one");
-}
-
-function run(script: string, root: string): unknown {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  return JSON.parse(execFileSync(python, ["-W", "ignore", path, root], { encoding: "utf8", maxBuffer: 2 ** 26 }));
-}
+import { isPythonExpected, runPython, runPythonCode } from "../support/python.ts";
 
 /** An array for Python to look at. */
 interface Case {
@@ -91,7 +78,7 @@ function* layouts(): Generator<[name: string, layout: Layout, dtypes: readonly D
 }
 
 // In .ci/run the interpreter must be there: the tests run, and fail, without it.
-describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("the Zarr engine, zarr-python and tensorstore", () => {
+describe.skipIf(!isPythonExpected)("the Zarr engine, zarr-python and tensorstore", () => {
   let root = "";
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), "sluice-engine-"));
@@ -161,11 +148,16 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("the Zarr engine
     }
     await writeFile(join(root, "arrays.json"), JSON.stringify(cases));
     expect(cases.length).toBeGreaterThan(100);
-    expect(run("read_arrays.py", root)).toEqual(Object.fromEntries(cases.map(({ name }) => [name, []])));
+    expect(runPython("read_arrays.py", root)).toEqual(Object.fromEntries(cases.map(({ name }) => [name, []])));
   });
 
   it("we read what they write, equal, and they read what we change of it", { timeout: 240_000 }, async () => {
-    const written = run("write_arrays.py", root) as { name: string; dtype: DType; shape: number[]; format: 2 | 3 }[];
+    const written = runPython("write_arrays.py", root) as {
+      name: string;
+      dtype: DType;
+      shape: number[];
+      format: 2 | 3;
+    }[];
     expect(written.length).toBeGreaterThan(70);
     await using store = new DiskStore({ root, durability: "none" });
     const changed: Case[] = [];
@@ -189,7 +181,7 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("the Zarr engine
       changed.push(await caseOf(name, name, format, now, { tensorstore: !name.includes("-lz4-") }));
     }
     await writeFile(join(root, "arrays.json"), JSON.stringify(changed));
-    expect(run("read_arrays.py", root)).toEqual(Object.fromEntries(changed.map(({ name }) => [name, []])));
+    expect(runPython("read_arrays.py", root)).toEqual(Object.fromEntries(changed.map(({ name }) => [name, []])));
   });
 
   it("each reads the consolidated metadata of the other", { timeout: 120_000 }, async () => {
@@ -205,13 +197,13 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("the Zarr engine
       expect(await consolidateMetadata(own, path)).toBe(3);
     }
     const script = `
-import json, sys, zarr
+import json, zarr
 out = []
 for n in (2, 3):
-    group = zarr.open_consolidated(sys.argv[1] + f"/v{n}/snapshot", zarr_format=n)
+    group = zarr.open_consolidated(f"v{n}/snapshot", zarr_format=n)
     out.append([dict(group.attrs), sorted(name for name, _ in group.members(max_depth=None)), str(group["g/a"].fill_value)])
 print(json.dumps(out))`;
-    const seen = JSON.parse(execFileSync(python, ["-W", "ignore", "-c", script, root], { encoding: "utf8" }));
+    const seen = JSON.parse(runPythonCode(script, root));
     const expected = [{ made: "here" }, ["b", "g", "g/a"], String(2n ** 60n + 1n)];
     expect(seen).toEqual([expected, expected]);
   });

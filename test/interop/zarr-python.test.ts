@@ -1,26 +1,12 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
 import { openZarrArray, openZarrGroup } from "../../backends/zarr/reader.ts";
 import { type DType, dtypes, toTypestr } from "../../src/core/dtype.ts";
 import { bytesOf, everyDType, frameOf, writerOver } from "../backends/zarr/support.ts";
-
-const python = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
-const isThere = existsSync(python);
-if (!isThere && !process.env.SLUICE_REQUIRE_PYTHON) {
-  console.warn("interop: no .venv, so zarr-python and tensorstore are not asked; scripts/python-venv.sh makes one");
-}
-
-function run(script: string, root: string): unknown {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  const output = execFileSync(python, [path, root], { encoding: "utf8", maxBuffer: 2 ** 26 });
-  return JSON.parse(output);
-}
+import { isPythonExpected, runPython } from "../support/python.ts";
 
 interface Case {
   readonly name: string;
@@ -40,8 +26,7 @@ for (const codec of ["none", "blosc-zstd"] as const) {
   cases.push({ name: `nothing-${codec}`, dtype: "uint16", frameShape: [6, 5], codec, frames: 0 });
 }
 
-// In .ci/run the interpreter must be there: the tests run, and fail, without it.
-describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("zarr-python and tensorstore", () => {
+describe.skipIf(!isPythonExpected)("zarr-python and tensorstore", () => {
   let root = "";
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), "sluice-interop-"));
@@ -83,13 +68,13 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("zarr-python and
       });
     }
     await writeFile(join(root, "cases.json"), JSON.stringify(descriptions));
-    expect(run("read_with_python.py", root)).toEqual(Object.fromEntries(cases.map(({ name }) => [name, []])));
+    expect(runPython("read_with_python.py", root)).toEqual(Object.fromEntries(cases.map(({ name }) => [name, []])));
   });
 
   it("write what we read, equal: sharded and regular, gzip, zstd and Blosc, both byte orders, v2", {
     timeout: 120_000,
   }, async () => {
-    const written = run("write_with_python.py", root) as { name: string; dtype: DType; shape: number[] }[];
+    const written = runPython("write_with_python.py", root) as { name: string; dtype: DType; shape: number[] }[];
     expect(written.length).toBeGreaterThan(30);
     await using store = new DiskStore({ root, durability: "none" });
     const group = await openZarrGroup(store, "python.zarr");

@@ -8,6 +8,7 @@ import type { SaveResult } from "../../src/core/data-sink.ts";
 import type { LoadOptions } from "../../src/core/data-source.ts";
 import { StorageError, StorageResolutionError } from "../../src/core/errors.ts";
 import { compareNatural } from "../../src/core/natural-sort.ts";
+import { type NdArray, ndArray } from "../../src/core/nd-array.ts";
 import type { BackendStat } from "../../src/core/readable-backend.ts";
 import {
   ReadOnlyBackend,
@@ -221,6 +222,23 @@ describe("a FileManager", () => {
     expect(await files.loadBatch(["c", "a", "b"], "memory")).toEqual([3, 1, 2]);
     const error = (await rejectionOf(files.loadBatch(["no", "a", "none"], "memory"))) as AggregateError;
     expect(error.errors.map(({ identifier }) => identifier)).toEqual(["no", "none"]);
+  });
+});
+
+describe("arrays of a FileManager", () => {
+  it("are loaded as arrays, and what is none is refused by its path", async () => {
+    const { files } = await tree("x");
+    const [a, b] = [ndArray(Uint8Array.of(1)), ndArray(Uint8Array.of(2))];
+    await files.saveBatch([a, b, { wells: 384 }], ["a", "b", "plate.json"], "memory");
+    const loaded: NdArray = await files.loadArray("a", "memory");
+    expect(loaded).toEqual(a);
+    expect(await files.loadArrays(["b", "a"], "memory", { concurrency: 1 })).toEqual([b, a]);
+    const wrong = { code: "INVALID_DATA", backend: "memory", identifier: "plate.json" };
+    const said = expect.stringMatching(/^"plate\.json": Expected an array .*got a plain object$/);
+    for (const loading of [files.loadArray("plate.json", "memory"), files.loadArrays(["a", "plate.json"], "memory")]) {
+      expect(await rejectionOf(loading)).toMatchObject({ ...wrong, message: said });
+    }
+    expect(await rejectionOf(files.loadArray("none", "memory"))).toMatchObject({ code: "NOT_FOUND" });
   });
 });
 

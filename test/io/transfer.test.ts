@@ -7,6 +7,7 @@ import { createRegistry } from "../../registry/builtin.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import { ndArray } from "../../src/core/nd-array.ts";
 import { FileManager } from "../../src/io/file-manager.ts";
+import { bareStore } from "../support/bare-store.ts";
 import { rejectionOf } from "../support/rejection.ts";
 
 let folder = "";
@@ -43,6 +44,21 @@ describe("a transfer", () => {
     expect(new Uint8Array(await readFile(join(folder, "there/n/o.xyz")))).toEqual(noise);
     await files.transfer({ backend: "there", path: "n/o.xyz" }, { backend: "bytes", path: "o.bin" });
     expect(await files.load("o.bin", "bytes")).toEqual(noise);
+  });
+
+  it("to a store that knows no conditions looks first, and keeps what is there", async () => {
+    const store = bareStore(await backends.store({ use: "memory" }));
+    backends.set("bare", new FileBackend(store, { key: "memory" }));
+    await writeFile(join(folder, "here/a.bin"), Uint8Array.of(1, 2));
+    const [from, to] = [
+      { backend: "here", path: "a.bin" },
+      { backend: "bare", path: "a.bin" },
+    ] as const;
+    expect(await files.transfer(from, to)).toMatchObject([{ status: "created", byteLength: 2 }]);
+    await writeFile(join(folder, "here/a.bin"), Uint8Array.of(3));
+    expect(await rejectionOf(files.transfer(from, to))).toMatchObject({ code: "ALREADY_EXISTS" });
+    expect(await files.transfer(from, to, { ifExists: "skip" })).toMatchObject([{ status: "skipped" }]);
+    expect(await files.load("a.bin", "bare")).toEqual(Uint8Array.of(1, 2));
   });
 
   it("loads and saves where one side keeps values, in the format of the target's suffix", async () => {

@@ -4,11 +4,12 @@ import { describe, expect, test } from "vitest";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import type { BackendBase } from "../../src/core/backend.ts";
-import type { ByteStore, ByteWriter, WriteOptions } from "../../src/core/byte-store.ts";
+import type { ByteWriter, WriteOptions } from "../../src/core/byte-store.ts";
 import { arraysEqual, type NdArray, ndArray } from "../../src/core/nd-array.ts";
 import { copyTree, moveTree, syncTree, type TreeProgress } from "../../src/io/tree-transfer.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
 import { rejectionOf } from "../support/rejection.ts";
+import { replaceMethods } from "../support/replace-methods.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 
@@ -36,16 +37,6 @@ async function pair() {
       await from.dispose?.();
     },
   };
-}
-
-/** A proxy whose methods see the store itself: private fields are not inherited. */
-function proxy(store: ByteStore, replaced: Partial<ByteStore>): ByteStore {
-  return new Proxy(store, {
-    get(target, name) {
-      const value = Reflect.get(name in replaced ? replaced : target, name, name in replaced ? replaced : target);
-      return typeof value === "function" && !(name in replaced) ? value.bind(target) : value;
-    },
-  });
 }
 
 describe("copyTree", () => {
@@ -107,7 +98,7 @@ describe("copyTree", () => {
   test("a target that writes something else is found out: by its checksum, or by reading it back", async () => {
     const { from, to, source, close } = await pair();
     const bend = (isHonest: boolean) =>
-      proxy(to.store, {
+      replaceMethods(to.store, {
         openWriter: async (key: string, options?: WriteOptions) => {
           const writer = await to.store.openWriter(key, isHonest ? options : { ...options, checksum: undefined });
           return {
@@ -250,11 +241,13 @@ describe("moveTree", () => {
       changing = writeFile(join(from.root, "run/a.txt"), "newer");
     };
     let changing: Promise<void> | undefined;
-    const slow = proxy(ends.target.store, { stat: async (key, options) => ends.target.store.stat(key, options) });
+    const slow = replaceMethods(ends.target.store, {
+      stat: async (key, options) => ends.target.store.stat(key, options),
+    });
     const target = new FileBackend(slow, { key: "mem" });
     // The change is complete before the first look at the source again: deletions begin after all copies.
     const source = new FileBackend(
-      proxy(from.store, {
+      replaceMethods(from.store, {
         stat: async (key, options) => {
           await changing;
           return from.store.stat(key, options);

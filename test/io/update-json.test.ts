@@ -9,8 +9,9 @@ import { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import type { ByteStore } from "../../src/core/byte-store.ts";
-import type { StorageError } from "../../src/core/errors.ts";
+import { StorageError } from "../../src/core/errors.ts";
 import { updateJson } from "../../src/io/update-json.ts";
+import { stack } from "../../src/layers/stack.ts";
 import { type Bundle, bundle } from "../support/bundle.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
 import { rejectionOf } from "../support/rejection.ts";
@@ -137,6 +138,90 @@ test("a backend is taken for its store; one of values, and a store without a saf
   await dispose?.();
 });
 
+describe("updateJson when others are faster", () => {
+  /** A clock on which every wait is over at once. */
+  function quickClock() {
+    const waits: number[] = [];
+    const now = () => waits.reduce((sum, each) => sum + each, 0);
+    const after = (delayMs: number, run: () => void) => {
+      waits.push(delayMs);
+      queueMicrotask(run);
+      return () => {};
+    };
+    return { waits, clock: { now, after } };
+  }
+
+  /** A store on which somebody else always writes first. */
+  function contested(store: ByteStore, code: "PRECONDITION_FAILED" | "CONFLICT") {
+    const write = () => Promise.reject(new StorageError(code, "refused", { retryable: code === "CONFLICT" }));
+    return Object.assign(Object.create(store) as ByteStore, {
+      stat: store.stat.bind(store),
+      read: store.read.bind(store),
+      write,
+    });
+  }
+
+  test.each(["PRECONDITION_FAILED", "CONFLICT"] as const)(
+    "after %s it waits a random part of a doubling bound, and gives up in time with CONFLICT",
+    async (code) => {
+      const { store, side } = await freshMemory();
+      await side.put("n.json", new TextEncoder().encode("1"));
+      const { waits, clock } = quickClock();
+      const options = { clock, random: () => 0.5, maxElapsedMs: 1000 };
+      const update = updateJson<number>(contested(store, code), "n.json", (n) => n + 1, options);
+      expect(await rejectionOf(update)).toMatchObject({ code: "CONFLICT", retryable: true });
+      expect(waits.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 32, 32]);
+      expect(clock.now()).toBeLessThanOrEqual(1000);
+      expect(clock.now()).toBeGreaterThan(900);
+      expect(await side.get("n.json")).toEqual(new TextEncoder().encode("1"));
+    },
+  );
+
+  test("an abort ends the wait", async () => {
+    const { store, side } = await freshMemory();
+    await side.put("n.json", new TextEncoder().encode("1"));
+    const controller = new AbortController();
+    const after = () => {
+      queueMicrotask(() => controller.abort());
+      return () => {};
+    };
+    const clock = { now: () => 0, after };
+    const options = { clock, signal: controller.signal };
+    const update = updateJson<number>(contested(store, "PRECONDITION_FAILED"), "n.json", (n) => n + 1, options);
+    expect((await rejectionOf(update)).code).toBe("ABORTED");
+  });
+});
+
+describe.each(["etag", "content"])("updateJson through retry, a cache by %s and a prefix", (bind) => {
+  test("loses no step of clients that each have a cache of their own, and reads no old version", async () => {
+    const { root, side, dispose } = await freshDisk({ durability: "none" });
+    const open = async () => {
+      const medium = (await freshMemory()).store;
+      return stack(new DiskStore({ root, durability: "none" }), [
+        { use: "prefix", prefix: "lab" },
+        { use: "cache", medium, bind },
+        { use: "retry" },
+      ]);
+    };
+    const clients = await Promise.all(Array.from({ length: 4 }, open));
+    const count = async (client: ByteStore) => {
+      for (let step = 0; step < 25; step++) {
+        // Reads that fill the cache, of versions that are old in a moment.
+        await client.read("count.json").catch(() => {});
+        await updateJson<number>(client, "count.json", (n) => n + 1, { default: 0 });
+      }
+    };
+    await Promise.all(clients.map(count));
+    expect(new TextDecoder().decode(await side.get("lab/count.json"))).toBe("100\n");
+    // What somebody writes past the stack is seen as well.
+    await side.put("lab/count.json", new TextEncoder().encode("500"));
+    const [client] = clients as [ByteStore];
+    expect((await updateJson<number>(client, "count.json", (n) => n + 1)).value).toBe(501);
+    await Promise.all(clients.map((each) => each.close()));
+    await dispose?.();
+  });
+});
+
 describe("updateJson among processes, on disk", () => {
   test(`${PROCESSES} processes with ${INCREMENTS} increments each lose none, and leave no lock`, async () => {
     const { root, side, dispose } = await freshDisk();
@@ -202,7 +287,8 @@ describe("updateJson among processes, on disk", () => {
     await updateJson(store, "state.json", () => 1, { default: 0 });
     const lock = lockPath(join(root, "state.json"));
     await symlink(".sluice-tmp-elsewhere.12.34.abc", lock);
-    const error = (await rejectionOf(updateJson<number>(store, "state.json", (value) => value + 1))) as StorageError;
+    const update = updateJson<number>(store, "state.json", (value) => value + 1, { maxElapsedMs: 0 });
+    const error = (await rejectionOf(update)) as StorageError;
     expect([error.code, error.retryable]).toEqual(["CONFLICT", true]);
     expect(error.message).toContain("process 12 of elsewhere");
     expect(error.message).toContain(lock);

@@ -1,9 +1,11 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { CacheStore } from "../../src/layers/cache.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
 import { ChecksumStore } from "../../src/layers/checksum.ts";
+import type { Fault } from "../../src/layers/fault-script.ts";
 import { LatencyStore } from "../../src/layers/latency.ts";
 import { LimitStore } from "../../src/layers/limit.ts";
 import { METER_CHANNEL, MeterStore } from "../../src/layers/meter.ts";
@@ -11,6 +13,7 @@ import { OverlayStore } from "../../src/layers/overlay.ts";
 import { PermitPool } from "../../src/layers/permit-pool.ts";
 import { ReadOnlyStore } from "../../src/layers/read-only.ts";
 import { RouteStore } from "../../src/layers/route.ts";
+import { stack } from "../../src/layers/stack.ts";
 import { TimeoutStore } from "../../src/layers/timeout.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { freshDisk } from "../support/byte-stores.ts";
@@ -228,6 +231,30 @@ describe("overlay", () => {
   });
 });
 
+it("a stack leaves nothing behind on a signal that a caller uses for everything", async () => {
+  const { signal } = new AbortController();
+  const options = { signal };
+  const store = await stack(new MemoryStore(), [
+    { use: "meter" },
+    { use: "retry" },
+    { use: "limit", concurrency: 2, bytesPerSecond: 1e9 },
+    { use: "checksum", sums: new MemoryStore() },
+    { use: "timeout" },
+    { use: "latency" },
+  ]);
+  for (let i = 0; i < 5; i++) {
+    const writer = await store.openWriter("a", options);
+    await writer.write(bytes(1, 2), options);
+    await writer.close(options);
+    await store.write("b", bytes(1), options);
+    await store.read("b", options);
+    for await (const { key } of store.list(options)) await (await store.readStream(key, options)).cancel();
+    for await (const _ of (await store.readStream("a", options)) as unknown as AsyncIterable<Uint8Array>);
+    await store.openWriter("c", options).then((unused) => unused.abort());
+  }
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});
+
 it("route sends each key to the longest prefix, and lists all in order", async () => {
   const [root, a, deep] = [new MemoryStore(), new MemoryStore(), new MemoryStore()];
   await root.write("a/hidden", bytes(0));
@@ -314,6 +341,24 @@ describe("chaos", () => {
     };
     expect(await run(3)).toEqual(await run(3));
     expect(await run(3)).not.toEqual(await run(4));
+  });
+
+  it.each([
+    [{ kind: "refus" }, "[1].kind is wrong"],
+    [{ on: "raed" }, "[1].on is wrong"],
+    [{ on: ["read", "writes"] }, "[1].on is wrong"],
+    [{ code: "GONE" }, "[1].code is wrong"],
+    [{ probability: 2 }, "[1].probability is wrong"],
+    [{ afer: 1 }, 'unknown option "afer"'],
+    ["read", "[1] is none"],
+  ])("refuses %j, which would never hit, also in a configuration", async (fault, message) => {
+    const faults = [{ on: "read" }, fault] as Fault[];
+    expect(() => new ChaosStore(new MemoryStore(), { faults })).toThrow(message);
+    const layers = [{ use: "chaos", faults }];
+    await expect(stack(new MemoryStore(), layers)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(message),
+    });
   });
 
   it("a writer that lost a chunk does not publish the rest", async () => {

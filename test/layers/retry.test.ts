@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
+import { ChecksumStore } from "../../src/layers/checksum.ts";
 import type { Fault } from "../../src/layers/fault-script.ts";
 import { Retrier, RetryBudget } from "../../src/layers/retrier.ts";
 import { RetryStore } from "../../src/layers/retry.ts";
@@ -91,6 +92,14 @@ describe("retry", () => {
     await expect(store.write("a", bytes(1), { ifAbsent: true })).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
   });
 
+  it("does not take its own value for somebody else's when the sum of it is refused", async () => {
+    const sums = new ChaosStore(new MemoryStore(), { faults: [{ on: "write", code: "RATE_LIMITED", times: 1 }] });
+    const below = new MemoryStore();
+    const store = new RetryStore(new ChecksumStore(below, { sums }), { clock: new FakeClock({ automatic: true }) });
+    await expect(store.write("a", bytes(1), { ifAbsent: true })).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(await below.read("a")).toEqual(bytes(1));
+  });
+
   it("is as careful with compare-and-set, copies and renames", async () => {
     const { store, below } = flaky([{ on: ["write", "copy", "rename"], kind: "lose" }], { attempts: 2 });
     const { etag } = await below.write("a", bytes(1));
@@ -118,6 +127,41 @@ describe("retry", () => {
     await second.read();
     await changing.below.write("a", bytes(1));
     await expect(second.read()).rejects.toMatchObject({ code: "PRECONDITION_FAILED" });
+  });
+
+  it("a stream that is left while it waits lets go of the store, and makes no attempt any more", async () => {
+    const clock = new FakeClock();
+    const below = new MemoryStore();
+    await below.write("a", new Uint8Array(3 << 20));
+    let cancelled = 0;
+    const watched = {
+      around: (stream: ReadableStream<Uint8Array>) => {
+        const reader = stream.getReader();
+        const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+          const { value } = await reader.read();
+          if (value !== undefined) controller.enqueue(value);
+        };
+        return new ReadableStream<Uint8Array>({ pull, cancel: () => void cancelled++ }, { highWaterMark: 0 });
+      },
+    };
+    const read = below.readStream.bind(below);
+    below.readStream = async (key, options) => watched.around(await read(key, options));
+    for (const faults of [
+      [{ on: "streamChunk", kind: "hang", after: 1 }],
+      [{ on: "streamChunk", after: 1 }],
+    ] as const) {
+      const chaos = new ChaosStore(below, { faults });
+      const store = new RetryStore(chaos, { clock, random: () => 1 });
+      const reader = (await store.readStream("a")).getReader();
+      await reader.read();
+      const waiting = reader.read();
+      await clock.advance(0);
+      await reader.cancel();
+      expect(await waiting).toMatchObject({ done: true });
+      await clock.advance(100_000);
+      expect([chaos.hits.length, clock.pending]).toEqual([1, 0]);
+    }
+    expect(cancelled).toBe(2);
   });
 
   it("goes on with a listing after the last entry, folders included", async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { BackendSet, createRegistry } from "../../registry/index.ts";
+import { layerTable } from "../../src/layers/layer-table.ts";
 import { LimitStore } from "../../src/layers/limit.ts";
 import { orderRules } from "../../src/layers/order.ts";
 import { PermitPool } from "../../src/layers/permit-pool.ts";
@@ -60,6 +61,18 @@ describe("a stack", () => {
       expect(page).toContain(`| \`${outer}\` | \`${inner}\` | ${reason} |`);
     }
   });
+
+  it("has every option of every layer on that page, and no other", async () => {
+    const page = readFileSync(new URL("../../docs/layers.md", import.meta.url), "utf8");
+    for (const [kind, { options }] of Object.entries(layerTable)) {
+      const { issues } = await options["~standard"].validate({ "no such option": 1 });
+      const known = issues?.[0]?.message.replace("unknown option; known: ", "").split(", ").filter(Boolean);
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${kind}\``));
+      // Values of an option stand in brackets.
+      const cell = row?.split("|")[2]?.replaceAll(/\([^)]*\)/g, "") ?? "";
+      expect([...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort(), kind).toEqual(known?.sort());
+    }
+  });
 });
 
 describe("a named instance", () => {
@@ -88,6 +101,28 @@ describe("a named instance", () => {
     expect(a.pool).toBe(b.inner.pool);
     await a.write("x", new Uint8Array(3));
     await expect(backends.store("wrong")).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
+  it("shares a retry budget by its name: what one uses up, the other has not", async () => {
+    const layers = [
+      { use: "retry", attempts: 9, baseDelayMs: 0, budget: "bucket", budgetCapacity: 3 },
+      { use: "chaos", faults: [{ on: "read" }] },
+    ];
+    await using backends = new BackendSet(createRegistry(), {
+      a: { use: "memory", layers },
+      b: { use: "memory", layers },
+      wrong: { use: "memory", layers: [{ use: "retry", budget: "bucket", budgetCapacity: 4 }] },
+    });
+    const attemptsOf = async (name: string) => {
+      const store = await backends.store(name);
+      const error = await rejectionOf(store.read("x"));
+      return /given up after (\d+): the retry budget/.exec(error.message)?.[1];
+    };
+    expect([await attemptsOf("a"), await attemptsOf("b")]).toEqual(["4", "1"]);
+    await expect(backends.store("wrong")).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining('Budget "bucket" has capacity 3, and is asked for with 4'),
+    });
   });
 
   it("cannot have layers where there are no bytes", async () => {

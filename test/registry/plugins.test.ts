@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { discoverBackends, loadDiscovered } from "../../registry/discover.ts";
+import { discoverBackends, loadDiscovered, registerDiscovered } from "../../registry/discover.ts";
 import { loadPlugins } from "../../registry/plugins.ts";
 import { Registry } from "../../registry/registry.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
@@ -134,5 +134,23 @@ describe("discovery", () => {
       code: "CONFIG_INVALID",
     });
     expect(registry.keys()).toEqual(["good"]);
+  });
+
+  it("a package that is broken, or wants a key that is taken, costs its own backend and no other", async () => {
+    const registry = new Registry();
+    await file("named.js", moduleOf("taken"));
+    await loadPlugins(registry, ["./named.js"], { base: `${folder}/`, importer });
+    await installed("@lab/throws", { backends: ["./backend.js"] }, { "backend.js": 'throw new Error("no licence");' });
+    await installed("greedy", { backends: ["./backend.js"] }, { "backend.js": moduleOf("taken") });
+    await installed("wrong", { backends: "./backend.js" });
+    await installed("good", { backends: ["./backend.js"] }, { "backend.js": moduleOf("good") });
+    const found = await registerDiscovered(registry, folder, { importer });
+    expect(found.backends.map(({ key }) => key)).toEqual(["good"]);
+    expect(registry.keys()).toEqual(["taken", "good"]);
+    expect(found.problems.map(({ code, message }) => [code, message])).toEqual([
+      ["CONFIG_INVALID", expect.stringContaining("wrong/package.json")],
+      ["CONFIG_INVALID", expect.stringMatching(/^Package "@lab\/throws" .*no licence$/)],
+      ["CONFIG_INVALID", expect.stringMatching(/^Package "greedy" .*"taken" is registered already/)],
+    ]);
   });
 });

@@ -171,3 +171,14 @@ describe("The simulated stage", () => {
     expect(read().every((x) => Math.abs(x) <= 0.5)).toBe(true);
   });
 });
+
+describe("A device made in code", () => {
+  it("refuses wrong options by its name, each with its path", () => {
+    const wrong = (message: RegExp) =>
+      expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringMatching(message) });
+    expect(() => new SimulatedCamera("camera", { shape: [4, 0] })).toThrow(
+      wrong(/^Device "camera" has 1 mistake:\n {2}shape\[1\]: expected at least 1$/),
+    );
+    expect(() => new SimulatedStage("stage", { axes: 3 } as object)).toThrow(wrong(/^Device "stage".*\n {2}axes: /));
+  });
+});

@@ -151,6 +151,68 @@ describe("The third party's backend", () => {
     expect(described.metadata).toMatchObject({ operator: "them", camera: { data: { "camera-seed": 5 } } });
   });
 
+  /** An installed package whose backend fails while it is imported. */
+  function breakOne(folder: string): void {
+    const broken = join(folder, "node_modules", "broken-backend");
+    mkdirSync(broken);
+    const manifest = { name: "broken-backend", type: "module", sluice: { backends: ["./index.js"] } };
+    writeFileSync(join(broken, "package.json"), JSON.stringify(manifest));
+    writeFileSync(join(broken, "index.js"), 'throw new Error("no licence");');
+  }
+
+  const sluice = join(repository, "dist/src/cli/main.js");
+
+  it("is used without being named only where the caller asks for installed packages", async () => {
+    const folder = await installed();
+    const config = (writer: string) => ({
+      session: "s",
+      storage: { basePath: "data", writers: { default: { use: writer } } },
+      devices: { camera: { use: "simulated-camera", shape: [6, 8] } },
+      plan: { use: "count", num: 2 },
+    });
+    writeFileSync(join(folder, "session.json"), JSON.stringify(config("drawer")));
+    const acquire = (...args: string[]) =>
+      spawnSync(process.execPath, [sluice, "acquire", "session.json", ...args], { cwd: folder, encoding: "utf8" });
+    const alone = acquire();
+    expect([alone.status, alone.stderr]).toEqual([
+      1,
+      expect.stringContaining("storage.writers.default.use: no backend"),
+    ]);
+    const asked = acquire("--discover", ".", "--json");
+    expect(asked.status, asked.stderr).toBe(0);
+    const { stores } = JSON.parse(asked.stdout) as { stores: { default: string } };
+    expect(readdirSync(fileURLToPath(stores.default))).toContain("camera-1.bin");
+
+    breakOne(folder);
+    const beside = acquire("--discover", ".");
+    expect([beside.status, beside.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^Package "broken-backend" .*no licence$/m),
+    ]);
+    // Its store is none that `info` could describe.
+    expect(beside.stdout).toMatch(/^Try next +npx sluice ls -r \S+default\.raw$/m);
+    writeFileSync(join(folder, "session.json"), JSON.stringify(config("tape")));
+    const needed = acquire("--discover", ".");
+    expect([needed.status, needed.stderr]).toEqual([1, expect.stringMatching(/default\.use: no backend.*no licence/)]);
+  });
+
+  it("is asked for by no session file", async () => {
+    const file = { session: "s", discover: "." } as unknown as { session: string };
+    await expect(openSession(file)).rejects.toThrow(/discover: unknown key/);
+  });
+
+  it("can be listed where the caller asks for installed packages", async () => {
+    const folder = await installed();
+    breakOne(folder);
+    writeFileSync(
+      join(folder, "session.json"),
+      JSON.stringify({ session: "s", backends: { mine: { use: "drawer" } } }),
+    );
+    const args = [sluice, "ls", "mine:", "--session", "session.json", "--discover", "."];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" });
+    expect([status, stdout, stderr]).toEqual([0, "", expect.stringContaining("broken-backend")]);
+  });
+
   it("passes the conformance kits, run by its own tests where it is installed", async () => {
     const folder = await installed();
     const output = run(process.execPath, ["--test"], join(folder, "node_modules", "sluice-drawer-backend"));

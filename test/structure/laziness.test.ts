@@ -3,7 +3,7 @@ import { runModule } from "../support/built.ts";
 
 /** Packages that cost start-up time, and are therefore opened by those who use them only. */
 const heavy =
-  /\/node_modules\/(sharp|@img|geotiff|csv-parse|csv-stringify|@aws-sdk|@smithy|zarrita|@zarrita|numcodecs|zod|redis|@redis|better-sqlite3|h5wasm|tsyringe|reflect-metadata|yaml|commander|@mongodb-js)\//;
+  /\/node_modules\/(sharp|@img|geotiff|csv-parse|csv-stringify|@aws-sdk|@smithy|zarrita|@zarrita|numcodecs|zod|redis|@redis|better-sqlite3|h5wasm|tsyringe|reflect-metadata|yaml|commander|@mongodb-js|@opentelemetry)\//;
 
 /** Files that a new process opens for these imports. */
 function filesLoadedBy(...specifiers: readonly string[]): string[] {
@@ -14,14 +14,18 @@ function filesLoadedBy(...specifiers: readonly string[]): string[] {
 }
 
 describe("importing sluice", () => {
-  it.each([["sluice"], ["sluice/registry"], ["sluice/codecs"], ["sluice/acquire"], ["sluice/backends/zarr"]])(
-    "%s opens no file of a heavy package",
-    (specifier) => {
-      const files = filesLoadedBy(specifier);
-      expect(files.some((file) => file.includes("/dist/"))).toBe(true);
-      expect(files.filter((file) => heavy.test(file))).toEqual([]);
-    },
-  );
+  it.each([
+    ["sluice"],
+    ["sluice/registry"],
+    ["sluice/codecs"],
+    ["sluice/acquire"],
+    ["sluice/layers"],
+    ["sluice/backends/zarr"],
+  ])("%s opens no file of a heavy package", (specifier) => {
+    const files = filesLoadedBy(specifier);
+    expect(files.some((file) => file.includes("/dist/"))).toBe(true);
+    expect(files.filter((file) => heavy.test(file))).toEqual([]);
+  });
 
   it("opens no backend", () => {
     const files = filesLoadedBy("sluice", "sluice/registry");
@@ -32,6 +36,7 @@ describe("importing sluice", () => {
     ["an ES module", "zarrita"],
     ["a CommonJS package", "sharp"],
     ["the container", "sluice/session"],
+    ["an optional peer", "@opentelemetry/api"],
   ])("a planted import of %s is seen", (_, specifier) => {
     expect(filesLoadedBy("sluice", specifier).some((file) => heavy.test(file))).toBe(true);
   });

@@ -5,6 +5,9 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
+/** The folder of the installed packages. */
+export const installed = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
 /** A bundled script; remove it when done. */
 export interface Bundle {
   /** Path of the script, for `node`. */
@@ -12,9 +15,13 @@ export interface Bundle {
   readonly remove: () => Promise<void>;
 }
 
-/** @param entry - URL of the TypeScript file. */
-export async function bundle(entry: URL): Promise<Bundle> {
-  const outDir = await mkdtemp(join(tmpdir(), "sluice-bundle-"));
+/**
+ * @param entry - URL of the TypeScript file.
+ * @param where - Folder to make it in. Packages are found from there: one that imports any belongs below
+ * {@link installed}.
+ */
+export async function bundle(entry: URL, where = tmpdir()): Promise<Bundle> {
+  const outDir = await mkdtemp(join(where, ".sluice-bundle-"));
   const source = fileURLToPath(entry);
   await build({
     configFile: false,

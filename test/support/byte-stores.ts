@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { DiskStore, type DiskStoreOptions } from "../../backends/disk/store.ts";
 import { ByteTree } from "../../backends/memory/byte-tree.ts";
-import { MemoryStore } from "../../backends/memory/store.ts";
+import { MemoryStore, type MemoryStoreOptions } from "../../backends/memory/store.ts";
 import type { ByteStoreSubject, SideDoor } from "../../src/testing/byte-store-kit.ts";
 
 /** A store in a new folder of its own, which the side door reads with `node:fs`. */
@@ -21,7 +21,7 @@ export async function freshDisk(
 }
 
 /** A store whose tree the side door holds as well. */
-export async function freshMemory(): Promise<ByteStoreSubject<MemoryStore>> {
+export async function freshMemory(options: MemoryStoreOptions = {}): Promise<ByteStoreSubject<MemoryStore>> {
   const tree = new ByteTree();
   let puts = 0;
   const keysBelow = (directory: string): string[] =>
@@ -30,7 +30,7 @@ export async function freshMemory(): Promise<ByteStoreSubject<MemoryStore>> {
       return value === undefined ? keysBelow(key) : [key];
     });
   return {
-    store: new MemoryStore({}, tree),
+    store: new MemoryStore(options, tree),
     side: {
       put: async (key, bytes) =>
         tree.set(key, { bytes: bytes.slice(), etag: `side-${++puts}`, modifiedMs: Date.now() }),

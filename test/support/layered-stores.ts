@@ -20,7 +20,8 @@ import { freshDisk, freshMemory } from "./byte-stores.ts";
 
 /** Media to put layers over. */
 export const media = {
-  memory: freshMemory,
+  memory: () => freshMemory(),
+  "memory with flat keys": () => freshMemory({ flatKeys: true }),
   disk: () => freshDisk({ durability: "none" }),
 } as const;
 
@@ -67,7 +68,7 @@ export const layered: Readonly<Record<string, (subject: Fresh) => Fresh | Promis
 
 /** An overlay whose side door sees the merged view, and puts values into the lower store. */
 export async function overlayOver(subject: Fresh): Promise<Fresh> {
-  const upper = new MemoryStore({}, new ByteTree());
+  const upper = new MemoryStore({ flatKeys: subject.store.capabilities.flatKeys }, new ByteTree());
   const store = new OverlayStore(subject.store, { upper });
   return { ...subject, store, side: { ...subject.side, ...merged(subject.side, upper) } };
 }

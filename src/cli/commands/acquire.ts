@@ -6,18 +6,17 @@ import type { Preview } from "../../session/preview.ts";
 import type { Session } from "../../session/session.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { formatBytes, formatRate, formatTable, plural } from "../format.ts";
+import { formatBytes, formatRate, formatTable, plural, quote } from "../format.ts";
+import { ProgressLine } from "../progress-line.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Options of `sluice acquire`. */
 export interface AcquireOptions {
   /** Readings, instead of the number in the file. */
   readonly num?: number | undefined;
+  /** Folder whose installed packages may bring backends. */
+  readonly discover?: string | undefined;
 }
-
-/** How long a progress line stands before the next one, in milliseconds. */
-const REDRAW_MS = 100;
-const NEXT_LINE_MS = 5000;
 
 /** Runs the plan of a session file. Ctrl-C ends the run early and keeps what was recorded. */
 export async function acquire(
@@ -27,8 +26,9 @@ export async function acquire(
 ): Promise<number> {
   // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
   const { openSession, writePreview } = await import("../../session/index.ts");
-  const session = await openSession(file, { signal });
+  const session = await openSession(file, { signal, discover: options.discover });
   try {
+    for (const { message } of session.discovery?.problems ?? []) terminal.say(message);
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
     const { plan } = session.config;
     const chosen = plan && options.num !== undefined ? { ...plan, num: options.num } : plan;
@@ -43,16 +43,14 @@ export async function acquire(
   }
 }
 
-/** Shows progress a few times a second on a terminal, and now and then in a log. */
+/** Shows progress in readings, frames and MB/s. */
 function progressTo(terminal: Terminal): (progress: RunProgress) => void {
-  const interval = terminal.isInteractive ? REDRAW_MS : NEXT_LINE_MS;
-  let last = Number.NEGATIVE_INFINITY;
-  return ({ events, total, bytes, seconds }) => {
-    const now = performance.now();
-    if (now - last < interval) return;
-    last = now;
-    terminal.progress(`${events} of ${total} readings, ${formatBytes(bytes)}, ${formatRate(bytes, seconds)}`);
-  };
+  const line = new ProgressLine(terminal, { startsAtOnce: true });
+  return ({ events, total, frames, bytes, seconds }) =>
+    line.show(() => {
+      const stored = Object.values(frames).reduce((sum, count) => sum + count, 0);
+      return `${events} of ${total} readings, ${plural(stored, "frame")}, ${formatBytes(bytes)}, ${formatRate(bytes, seconds)}`;
+    });
 }
 
 function report(
@@ -91,9 +89,12 @@ function previewLine({ path, device, frame, black, white }: Preview): string {
   return `Preview     ${shown(path)} (${device}, frame ${frame}, ${black} black to ${white} white)`;
 }
 
+/** `info` for a store that it can describe, else a list of what is there. */
 function nextCommand({ stores }: RunSummary): string | undefined {
-  const uri = Object.values(stores).find((each) => each.startsWith("file:"));
-  return uri === undefined ? undefined : `npx sluice info ${quote(shown(uri))}`;
+  const uris = Object.values(stores).filter((each) => each.startsWith("file:"));
+  const known = uris.find((uri) => /\.(zarr|tiffs)$/.test(uri));
+  if (known !== undefined) return `npx sluice info ${quote(shown(known))}`;
+  return uris[0] === undefined ? undefined : `npx sluice ls -r ${quote(shown(uris[0]))}`;
 }
 
 function dataLocation(uri: string): string {
@@ -108,9 +109,4 @@ function shown(location: string): string {
     : location;
   const here = relative("", path);
   return here.length < path.length ? here || "." : path;
-}
-
-/** A word that a shell takes as it is. */
-function quote(word: string): string {
-  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -5,19 +5,18 @@ import { describe } from "../../core/checks.ts";
 import { StorageError } from "../../core/errors.ts";
 import { isNdArray } from "../../core/nd-array.ts";
 import type { CommandContext } from "../command-line.ts";
-import { Locations } from "../location.ts";
-
-/** Options of `sluice cat`. */
-export interface CatOptions {
-  readonly session?: string | undefined;
-}
+import { type LocationOptions, Locations } from "../location.ts";
 
 /** How much of a file decides whether it is text. */
 const PROBE_BYTES = 8192;
 
 /** Writes a stored file to stdout, byte by byte. */
-export async function cat(address: string, options: CatOptions, { signal }: CommandContext): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+export async function cat(
+  address: string,
+  options: LocationOptions,
+  { terminal, signal }: CommandContext,
+): Promise<undefined> {
+  await using locations = await Locations.open(options, terminal);
   const end = locations.find(address);
   const { kind } = await locations.files.stat(end.path, end.backend, { signal });
   if (kind === "directory") {

@@ -1,48 +1,62 @@
 /** `sluice cp` */
-import type { IfExists, SaveResult } from "../../core/data-sink.ts";
+import type { IfExists } from "../../core/data-sink.ts";
+import { StorageError } from "../../core/errors.ts";
 import { baseName, joinKey } from "../../core/key.ts";
 import type { CommandContext } from "../command-line.ts";
-import { formatBytes, plural } from "../format.ts";
-import { Locations } from "../location.ts";
+import { formatBytes, plural, quote } from "../format.ts";
+import { type LocationOptions, Locations } from "../location.ts";
+import { byteLengthOf, copyTreeCommand, type TreeCommandOptions, withStatus } from "../tree-command.ts";
 
 /** Options of `sluice cp`. */
-export interface CpOptions {
+export interface CpOptions extends TreeCommandOptions, LocationOptions {
+  readonly recursive?: boolean | undefined;
   readonly ifExists?: IfExists | undefined;
   readonly convert?: boolean | undefined;
-  readonly session?: string | undefined;
+  /** `false`: the target is the copy itself, also where a directory of its name exists. */
+  readonly targetDirectory: boolean;
 }
 
-/** Copies a file or a tree between any two backends. */
-export async function cp(
-  from: string,
-  to: string,
-  options: CpOptions,
-  { terminal, signal }: CommandContext,
-): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+/** Copies a value, or with `recursive` a tree, between any two backends. */
+export async function cp(from: string, to: string, options: CpOptions, context: CommandContext): Promise<number> {
+  await using locations = await Locations.open(options, context.terminal);
   const { files } = locations;
+  const { signal } = context;
   const source = locations.find(from);
   let target = locations.find(to);
-  const name = baseName(source.path.replace(/\/+$/, ""));
-  if (name !== "" && (await files.isDir(target.path, target.backend, { signal }))) {
-    target = { ...target, path: joinKey(target.path, name) };
+  if (!options.recursive && (await files.isDir(source.path, source.backend, { signal }))) {
+    const advice = `sluice cp -r ${quote(from)} ${quote(to)}`;
+    throw new StorageError("IS_A_DIRECTORY", `"${from}" is a directory; try: ${advice}`, { identifier: from });
   }
-  const results = await files.transfer(source, target, {
-    ifExists: options.ifExists,
-    as: options.convert ? "values" : "auto",
-    signal,
-  });
-  const byteLength = results.reduce((sum, result) => sum + bytesOf(result), 0);
-  const skipped = results.filter((result) => result.status === "skipped").length;
-  const line = [
-    `${plural(results.length - skipped, "file")}${byteLength > 0 ? `, ${formatBytes(byteLength)}` : ""}`,
-    skipped > 0 ? `, ${skipped} skipped` : "",
-    ` → ${to}`,
-  ].join("");
-  terminal.print({ from, to, results }, [line]);
-  return undefined;
-}
-
-function bytesOf(result: SaveResult): number {
-  return "byteLength" in result ? (result.byteLength ?? 0) : 0;
+  const name = baseName(source.path.replace(/\/+$/, ""));
+  const mayGoInside = options.targetDirectory && name !== "";
+  const goesInside = mayGoInside && (await files.isDir(target.path, target.backend, { signal }));
+  if (goesInside) target = { ...target, path: joinKey(target.path, name) };
+  // What an interrupted copy has made is a directory, into which the same command would put a second copy.
+  const again = options.recursive && mayGoInside && !goesInside ? ["-T"] : [];
+  const [command = "cp", ...rest] = context.args;
+  return await copyTreeCommand(
+    {
+      from,
+      to,
+      goOn: ["sluice", command, ...again, ...rest],
+      run: (common) => {
+        const as = options.convert ? "values" : "auto";
+        return files.copyTree(source, target, { ...common, ifExists: options.ifExists, as });
+      },
+      summary: (items) => {
+        const written = withStatus(items, "copied", "replaced");
+        const byteLength = byteLengthOf(written);
+        const equal = withStatus(items, "equal").length;
+        const skipped = withStatus(items, "kept").length;
+        return [
+          `${plural(written.length, "file")}${byteLength > 0 ? `, ${formatBytes(byteLength)}` : ""}`,
+          equal > 0 ? `, ${equal} equal already` : "",
+          skipped > 0 ? `, ${skipped} skipped` : "",
+          ` → ${to}`,
+        ].join("");
+      },
+    },
+    options,
+    context,
+  );
 }

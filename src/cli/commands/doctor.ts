@@ -1,6 +1,6 @@
 /** `sluice doctor` */
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdtemp, open, readFile, rm, statfs } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, stat, statfs } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { createRegistry } from "../../../registry/builtin.ts";
@@ -9,6 +9,7 @@ import { StorageError } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatRate, formatTable } from "../format.ts";
+import type { DoctorOptions } from "./doctor-session.ts";
 
 /** Packages that are loaded when they are needed, and for what. */
 const packages: readonly { readonly name: string; readonly purpose: string; readonly range: string }[] = [
@@ -22,8 +23,18 @@ const OLDEST_NODE = [20, 19];
 const CHUNK_BYTES = 8 * 2 ** 20;
 const CHUNKS = 16;
 
-/** Reports what a person needs to know before an acquisition. The exit code is 1 if something needed is wrong. */
-export async function doctor(folder: string, { terminal, signal }: CommandContext): Promise<number> {
+/**
+ * Reports what a person needs to know before an acquisition: of a folder, or of a session file. The exit code is 1 if
+ * something needed is wrong.
+ */
+export async function doctor(target: string, options: DoctorOptions, context: CommandContext): Promise<number> {
+  const isFile = /\.(ya?ml|json)$/i.test(target) || ((await stat(target).catch(() => undefined))?.isFile() ?? false);
+  if (!isFile) return doctorFolder(target, context);
+  const { doctorSession } = await import("./doctor-session.ts");
+  return doctorSession(target, options, context);
+}
+
+async function doctorFolder(folder: string, { terminal, signal }: CommandContext): Promise<number> {
   const node = { version: process.versions.node, supported: isSupported(process.versions.node) };
   const found = await Promise.all(packages.map(async (each) => ({ ...each, ...(await inspect(each.name)) })));
   const registry = createRegistry();

@@ -6,14 +6,10 @@ import { byteLengthOf, contiguous, isNdArray, type NdArray } from "../../core/nd
 import type { FileManager } from "../../io/file-manager.ts";
 import type { TransferEnd } from "../../io/transfer.ts";
 import type { CommandContext } from "../command-line.ts";
+import { type FoundStores, findStores } from "../find-stores.ts";
 import { formatBytes, formatTable, plural } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 import type { ZarrInfo } from "../zarr-info.ts";
-
-/** Options of `sluice info`. */
-export interface InfoOptions {
-  readonly session?: string | undefined;
-}
 
 /** An array, or another value, that was loaded whole. */
 interface ValueInfo {
@@ -36,19 +32,24 @@ interface FolderInfo {
   readonly image: ValueInfo;
 }
 
+/** A folder with stores of frames below it. */
+interface StoresInfo extends FoundStores {
+  readonly kind: "stores";
+}
+
 /** Describes what is at an address. */
 export async function info(
   address: string,
-  options: InfoOptions,
+  options: LocationOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, terminal);
   const { files } = locations;
   const end = locations.find(address);
   const found =
     (await zarrAt(locations, end, signal)) ??
     ((await files.isDir(end.path, end.backend, { signal }))
-      ? await folderAt(files, end, address, signal)
+      ? ((await storesAt(locations, end, signal)) ?? (await folderAt(files, end, address, signal)))
       : describeValue(await files.load(end.path, end.backend, { signal })));
   terminal.print({ address, ...found }, [address, ...linesOf(found)]);
   return undefined;
@@ -61,6 +62,14 @@ async function zarrAt(locations: Locations, end: TransferEnd, signal: AbortSigna
   return zarrInfo(bytes.store, bytes.key, { signal });
 }
 
+async function storesAt(locations: Locations, end: TransferEnd, signal: AbortSignal): Promise<StoresInfo | undefined> {
+  const bytes = await locations.bytes(end);
+  // What is itself one of these folders, the frames of a TIFF sequence say, is described as what it holds.
+  if (bytes === undefined || !bytes.store.capabilities.list) return undefined;
+  const found = await findStores(bytes.store, bytes.key, { signal });
+  return found.stores.length === 0 ? undefined : { kind: "stores", ...found };
+}
+
 async function folderAt(
   files: FileManager,
   { path, backend }: TransferEnd,
@@ -71,10 +80,14 @@ async function folderAt(
   const [first] = images;
   const last = images.at(-1);
   if (first === undefined || last === undefined) {
-    throw new StorageError("INVALID_DATA", `"${address}" is a folder without Zarr metadata and without images`, {
-      operation: "info",
-      identifier: address,
-    });
+    throw new StorageError(
+      "INVALID_DATA",
+      `"${address}" is a folder without Zarr metadata and without images; npx sluice ls -r lists what is in it`,
+      {
+        operation: "info",
+        identifier: address,
+      },
+    );
   }
   const image = describeValue(await files.load(first, backend, { signal }));
   return { kind: "folder", images: images.length, first, last, image };
@@ -107,8 +120,13 @@ function rangeOf(array: NdArray): Pick<ValueInfo, "minimum" | "maximum"> {
   return minimum === undefined || maximum === undefined ? {} : { minimum, maximum };
 }
 
-function linesOf(found: ZarrInfo | FolderInfo | ValueInfo): string[] {
+function linesOf(found: ZarrInfo | StoresInfo | FolderInfo | ValueInfo): string[] {
   if (found.kind === "zarr") return zarrLines(found);
+  if (found.kind === "stores") {
+    const more = found.isComplete ? "" : ", and perhaps more: there is too much to look through";
+    const rows = found.stores.map(({ path, format }) => [`    ${path}`, format]);
+    return [`  ${plural(found.stores.length, "store")}${more}`, ...formatTable(rows)];
+  }
   if (found.kind === "folder") {
     const range = found.images === 1 ? found.first : `${found.first} … ${found.last}`;
     return [`  ${plural(found.images, "image")}: ${range}`, ...valueLines(found.image)];

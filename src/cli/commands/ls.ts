@@ -4,13 +4,12 @@ import { baseName, joinKey } from "../../core/key.ts";
 import { compareNatural } from "../../core/natural-sort.ts";
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, formatTable } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 
 /** Options of `sluice ls`. */
-export interface LsOptions {
+export interface LsOptions extends LocationOptions {
   readonly recursive?: boolean | undefined;
   readonly pattern?: string | undefined;
-  readonly session?: string | undefined;
 }
 
 /** One line of a listing. */
@@ -27,7 +26,7 @@ export async function ls(
   options: LsOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, terminal);
   const { files } = locations;
   const { backend, path } = locations.find(address);
   const { recursive, pattern } = options;

@@ -5,14 +5,13 @@ import type { ByteStore } from "../../core/byte-store.ts";
 import { StorageError } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, plural } from "../format.ts";
-import { Locations } from "../location.ts";
+import { type LocationOptions, Locations } from "../location.ts";
 
 /** Options of `sluice recover`. */
-export interface RecoverOptions {
+export interface RecoverOptions extends LocationOptions {
   readonly remove?: boolean | undefined;
   /** Hours that a file of another machine must have been quiet, or that an upload must have been under way. */
   readonly olderThan?: number | undefined;
-  readonly session?: string | undefined;
 }
 
 /** Lists what killed processes left below a directory (files, unfinished uploads to a bucket), and removes it when told to. Values are never touched. */
@@ -21,7 +20,7 @@ export async function recover(
   options: RecoverOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, terminal);
   const place = await locations.bytes(locations.find(address));
   const hours = options.olderThan === undefined ? undefined : options.olderThan * 3_600_000;
   if (place !== undefined && hasUploads(place.store)) {

@@ -4,20 +4,15 @@ import { StorageError } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { plural } from "../format.ts";
-import { Locations } from "../location.ts";
-
-/** Options of `sluice validate`. */
-export interface ValidateOptions {
-  readonly session?: string | undefined;
-}
+import { type LocationOptions, Locations } from "../location.ts";
 
 /** Checks an OME-Zarr store, and prints every rule that it breaks. Answers 1 if one of them is a must. */
 export async function validate(
   address: string,
-  options: ValidateOptions,
+  options: LocationOptions,
   { terminal, signal }: CommandContext,
 ): Promise<number | undefined> {
-  await using locations = await Locations.open(options.session);
+  await using locations = await Locations.open(options, terminal);
   const place = await locations.bytes(locations.find(address));
   if (place === undefined) {
     const context = { operation: "validate", identifier: address };

@@ -7,7 +7,9 @@ import type { ErrorContext, StorageError } from "../../core/errors.ts";
 export interface ArchiveBytes {
   /** Length of the archive in bytes. */
   readonly byteLength: number;
-  /** These bytes, in memory that belongs to the caller, or `CORRUPT`. */
+  /** Which archive this is, for errors. */
+  readonly context: ErrorContext;
+  /** These bytes, or `CORRUPT`. They are read and never changed: they may be a view of the archive. */
   read(offset: number, length: number, options: OperationOptions): Promise<Uint8Array>;
   /** Several runs of bytes, as near together as the medium finds good. */
   readMany(places: readonly ResolvedRange[], options: OperationOptions): Promise<Uint8Array[]>;

@@ -33,6 +33,8 @@ export interface DirectoryLimits {
   readonly maxDirectoryBytes: number;
   /** What happens to names that are absolute, leave the archive, or can be no key. */
   readonly badNames: "refuse" | "skip";
+  /** Which of two entries with one name counts: the later one, as when a value was replaced by appending; or neither. */
+  readonly duplicates?: "last" | "refuse" | undefined;
 }
 
 const END = 0x06054b50;
@@ -65,8 +67,7 @@ interface DirectoryPlace {
 /**
  * Reads the whole directory, in two or three reads.
  *
- * @returns Entries by key, ordered as listings are. Of two entries with one name the later counts, as when a value was
- * replaced by appending. Entries of directories are left out.
+ * @returns Entries by key, ordered as listings are. Entries of directories are left out.
  * @throws A {@link StorageError}: `CORRUPT`, also for entries that overlap; `UNSUPPORTED` for archives in several parts
  * and directories beyond the limit; and what reading threw.
  */
@@ -82,8 +83,8 @@ export async function readDirectory(
   if (place.length > limits.maxDirectoryBytes) {
     throw new StorageError(
       "UNSUPPORTED",
-      `The directory of the archive has ${place.length} bytes, and maxDirectoryBytes is ${limits.maxDirectoryBytes}`,
-      { operation: "open" },
+      `The directory of the archive "${source.context.identifier}" has ${place.length} bytes, and maxDirectoryBytes is ${limits.maxDirectoryBytes}`,
+      { ...source.context, operation: "open" },
     );
   }
   // Something may stand before the archive, a program that unpacks it, say; offsets count from the archive.
@@ -117,7 +118,7 @@ async function findDirectory(
     return findDirectory64(source, big(source, view, locator + 8), tailStart + locator, options);
   }
   if (count === MAX16 && length === MAX32) throw source.corrupt("its ZIP64 end record is missing");
-  if (disks.some((disk) => disk !== 0)) throw severalParts();
+  if (disks.some((disk) => disk !== 0)) throw severalParts(source);
   return { count, length, offset, end: tailStart + at };
 }
 
@@ -141,7 +142,7 @@ async function findDirectory64(
     if (at < 0 || at + END64_LENGTH > locatorAt) continue;
     const view = viewOf(await source.read(at, END64_LENGTH, options));
     if (view.getUint32(0, true) !== END64) continue;
-    if (view.getUint32(16, true) !== 0 || view.getUint32(20, true) !== 0) throw severalParts();
+    if (view.getUint32(16, true) !== 0 || view.getUint32(20, true) !== 0) throw severalParts(source);
     const [count, length, offset] = [32, 40, 48].map((field) => big(source, view, field)) as [number, number, number];
     return { count, length, offset, end: at };
   }
@@ -153,7 +154,7 @@ function parseDirectory(
   bytes: Uint8Array,
   count: number,
   shift: number,
-  { badNames }: DirectoryLimits,
+  { badNames, duplicates }: DirectoryLimits,
 ): { byKey: Map<string, ZipEntry>; all: ZipEntry[] } {
   const view = viewOf(bytes);
   const byKey = new Map<string, ZipEntry>();
@@ -175,6 +176,7 @@ function parseDirectory(
     const extra = extraFields(bytes.subarray(extraStart, extraStart + extraLength));
     const flags = view.getUint16(at + 8, true);
     const name = decodeName(rawName, (flags & 0x800) !== 0, UNIX_HOSTS.includes(bytes[at + 5] as number), extra);
+    if (name === undefined) throw source.corrupt("a name in its directory is marked as UTF-8 and is not");
     const [byteLength, compressedLength, offset] = sizes(source, view, at, extra.get(ZIP64_FIELD));
     const key = keyOfName(name);
     if (key === undefined && badNames === "refuse") {
@@ -198,7 +200,9 @@ function parseDirectory(
     checkLengths(source, entry, name);
     all.push(entry);
     at = end;
-    if (key !== undefined && key !== "" && !name.endsWith("/")) byKey.set(key, entry);
+    if (key === undefined || key === "" || name.endsWith("/")) continue;
+    if (duplicates === "refuse" && byKey.has(key)) throw source.corrupt(`it has two entries named "${key}"`);
+    byKey.set(key, entry);
   }
   // The 16-bit count of a large archive of an old tool has wrapped around.
   if (found !== count && found % 0x10000 !== count) {
@@ -272,10 +276,9 @@ function big(source: ArchiveBytes, view: DataView, at: number): number {
   throw source.corrupt(`it has a length or place of ${value}, which is beyond any file`);
 }
 
-function severalParts(): StorageError {
-  return new StorageError("UNSUPPORTED", "The archive is split into several parts; join them first (zip -s 0)", {
-    operation: "open",
-  });
+function severalParts({ context }: ArchiveBytes): StorageError {
+  const message = `The archive "${context.identifier}" is split into several parts; join them first (zip -s 0)`;
+  return new StorageError("UNSUPPORTED", message, { ...context, operation: "open" });
 }
 
 function viewOf(bytes: Uint8Array): DataView {

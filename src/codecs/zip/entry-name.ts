@@ -1,8 +1,8 @@
 /** Names of entries: how their bytes become text, and which texts can be keys. */
 import { isUtf8 as isValidUtf8 } from "node:buffer";
-import { crc32 } from "node:zlib";
 import { StorageError } from "../../core/errors.ts";
 import { normalizeKey } from "../../core/key.ts";
+import { crc32 } from "./crc32.ts";
 
 /** The upper half of code page 437, in which ZIP keeps names that are not marked as UTF-8. */
 const CP437 =
@@ -12,11 +12,10 @@ const CP437 =
 const UNICODE_PATH = 0x7075;
 
 /**
- * The name of an entry as text.
+ * The name of an entry as text; `undefined` for one that is marked as UTF-8 and is not.
  *
  * @param isUnix - The archive was made on Unix, where unmarked names are UTF-8 more often than code page 437.
  * @param extra - Extra fields of the entry.
- * @throws A {@link StorageError} `CORRUPT` for a name that is marked as UTF-8 and is not.
  * @see PKWARE APPNOTE 6.3.10, sections 4.4.4 (bit 11), 4.6.9 and appendix D
  */
 export function decodeName(
@@ -24,7 +23,7 @@ export function decodeName(
   isUtf8: boolean,
   isUnix: boolean,
   extra: ReadonlyMap<number, Uint8Array>,
-): string {
+): string | undefined {
   if (isUtf8) return utf8(raw);
   const field = extra.get(UNICODE_PATH);
   if (field !== undefined && field.length >= 5 && field[0] === 1) {
@@ -49,10 +48,6 @@ export function keyOfName(name: string): string | undefined {
   }
 }
 
-function utf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new StorageError("CORRUPT", "A name in the archive is marked as UTF-8 and is not", { cause });
-  }
+function utf8(bytes: Uint8Array): string | undefined {
+  return isValidUtf8(bytes) ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : undefined;
 }

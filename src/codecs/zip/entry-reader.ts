@@ -2,12 +2,13 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { crc32, createInflateRaw, inflateRaw } from "node:zlib";
+import { createInflateRaw, inflateRaw } from "node:zlib";
 import type { ResolvedRange } from "../../core/byte-range.ts";
 import type { OperationOptions } from "../../core/byte-store.ts";
 import { checkAborted } from "../../core/checks.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../core/errors.ts";
 import type { ArchiveBytes } from "./archive-bytes.ts";
+import { crc32 } from "./crc32.ts";
 import type { ZipEntry } from "./directory.ts";
 
 const LOCAL = 0x04034b50;

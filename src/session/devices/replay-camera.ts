@@ -8,6 +8,7 @@ import type { NdArray } from "../../core/nd-array.ts";
 import type { FileManager } from "../../io/file-manager.ts";
 import { DEVICE_NAME, DEVICE_OPTIONS, FILES } from "../tokens.ts";
 import { Camera, type FrameFormat } from "./camera.ts";
+import { deviceOptions } from "./device-options.ts";
 import { readingsOf } from "./readings.ts";
 
 const options = z.strictObject({
@@ -49,7 +50,7 @@ export class ReplayCamera extends Camera {
 
   constructor(name: string, given: ReplayCameraOptions, files: FileManager) {
     super(name);
-    this.#options = options.parse(given);
+    this.#options = deviceOptions(options, name, given);
     this.#files = files;
   }
 

@@ -5,6 +5,7 @@ import type { DataKey } from "../../core/documents.ts";
 import { type DType, dtypes } from "../../core/dtype.ts";
 import type { NdArray } from "../../core/nd-array.ts";
 import { Camera, type FrameFormat } from "./camera.ts";
+import { deviceOptions } from "./device-options.ts";
 import { readingsOf } from "./readings.ts";
 import { SimulatedScene } from "./simulated-scene.ts";
 
@@ -47,7 +48,7 @@ export class SimulatedCamera extends Camera {
 
   constructor(name: string, given: SimulatedCameraOptions = {}) {
     super(name);
-    this.#options = options.parse(given);
+    this.#options = deviceOptions(options, name, given);
     this.#scene = new SimulatedScene(this.#options);
   }
 

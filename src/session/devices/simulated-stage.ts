@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Configurable, Device, type Movable, type Readable, type Reading, Status } from "../../acquire/index.ts";
 import type { DataKey } from "../../core/documents.ts";
 import { StorageError } from "../../core/errors.ts";
+import { deviceOptions } from "./device-options.ts";
 import { readingsOf } from "./readings.ts";
 
 const axis = z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, "an axis begins with a letter");
@@ -43,7 +44,7 @@ export class SimulatedStage
 
   constructor(name: string, given: SimulatedStageOptions = {}) {
     super(name);
-    this.#options = options.parse(given);
+    this.#options = deviceOptions(options, name, given);
     this.#positions = Object.fromEntries(this.#options.axes.map((axis) => [axis, 0]));
   }
 

@@ -4,23 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DiskStore } from "../../../backends/disk/store.ts";
+import type { ByteWriter } from "../../../src/core/byte-store.ts";
 import { checkEqual } from "../../../src/testing/assertions.ts";
 import { pattern } from "../../../src/testing/byte-store-checks.ts";
 import { bundle } from "../../support/bundle.ts";
 import { folderDoor, freshDisk } from "../../support/byte-stores.ts";
+import { whyNoMount } from "../../support/mounts.ts";
 
 const MIB = 1 << 20;
 
-/** Why no small file system can be mounted here; `undefined` if one can. */
-function whyNoMount(): string | undefined {
-  if (process.getuid?.() !== 0) return "mounting needs root";
-  const probe = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"], { encoding: "utf8" });
-  if (probe.status !== 0) return probe.error?.message ?? probe.stderr.trim();
-  execFileSync("umount", ["/mnt"]);
-  return undefined;
-}
+const noMount = whyNoMount();
 
-const noMount = process.platform === "linux" ? whyNoMount() : "only tried on Linux";
+/** Ends by an error. */
+async function writeUntilFull(writer: ByteWriter): Promise<never> {
+  for (;;) await writer.write(pattern(MIB / 4));
+}
 
 describe("a full disk", () => {
   test.skipIf(noMount !== undefined)(
@@ -39,9 +37,19 @@ describe("a full disk", () => {
         const writer = await store.openWriter("value");
         await expect(writer.write(tooLarge)).rejects.toMatchObject(noSpace);
         await expect(writer.close()).rejects.toMatchObject(noSpace);
+        // Piece by piece, until no more fits, over a value and where none is.
+        for (const key of ["value", "new/deep/value"]) {
+          for (const direct of ["never", "auto"] as const) {
+            const long = await store.openWriter(key, { direct });
+            await expect(writeUntilFull(long)).rejects.toMatchObject(noSpace);
+            await expect(long.close()).rejects.toMatchObject(noSpace);
+          }
+        }
         await store.write("second", pattern(2 * MIB));
         await store.copy("second", "third");
         await expect(store.copy("value", "fourth")).rejects.toMatchObject(noSpace);
+        await expect(store.copy("value", "third", { ifExists: "replace" })).rejects.toMatchObject(noSpace);
+        checkEqual(await side.get("third"), pattern(2 * MIB), "the target of the copy");
         await store.delete("third");
         expect((await side.keys()).sort()).toEqual(["second", "value"]);
         checkEqual(await side.get("value"), pattern(3 * MIB), "the value");

@@ -283,6 +283,16 @@ describe("what is special about files", () => {
     expect(await readlink(join(root, "links/deep/link"))).toBe("../../data/value");
   });
 
+  test("writes of a new folder do not fail because others that fail beside them remove it", async () => {
+    for (let round = 0; round < 60; round++) {
+      const folder = `round${round}/folder`;
+      const lost = () => rejects(store.write(`${folder}/x`, text("x"), { ifMatch: "none" }), "PRECONDITION_FAILED");
+      const aborted = () => rejects(store.write(`${folder}/y`, text("y"), { signal: AbortSignal.abort() }), "ABORTED");
+      await Promise.all([lost(), lost(), store.write(`${folder}/z`, text("z")), aborted(), lost()]);
+      await rejects(store.read(`${folder}/x`), "NOT_FOUND");
+    }
+  });
+
   test("many etags of one key within one tick of the clock all differ, in two stores on one folder", async () => {
     const quick = new DiskStore({ root, durability: "none" });
     const etags = new Set<string>();

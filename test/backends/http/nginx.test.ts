@@ -1,60 +1,38 @@
 /** A real server: nginx of Debian, started on loopback if it is installed. */
-import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keysOf, pattern } from "../../../src/testing/byte-store-checks.ts";
+import { type ForeignServer, foreignServer } from "../../support/foreign-server.ts";
 import { storeAt } from "../../support/http-store.ts";
 
 const nginx = ["nginx", "/usr/sbin/nginx"].find((path) => spawnSync(path, ["-v"]).status === 0);
 if (nginx === undefined) console.warn("nginx is not installed: the tests against it do not run");
 
 describe.skipIf(nginx === undefined)("nginx (needs nginx)", () => {
-  let folder: string;
+  let server: ForeignServer;
   let url: string;
-  let stop: () => Promise<void>;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "sluice-nginx-"));
-    mkdirSync(join(folder, "data/deep/er"), { recursive: true });
-    for (const name of ["a b#c?.bin", "deep/x+y%20.bin", "deep/er/😀"]) {
-      writeFileSync(join(folder, "data", name), pattern(100_000));
-    }
-    const port = await freePort();
-    url = `http://127.0.0.1:${port}`;
-    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const places = (alias: string) => `alias ${folder}/data/; autoindex on; ${alias}`;
-    writeFileSync(
-      join(folder, "nginx.conf"),
-      `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; ${process.getuid?.() === 0 ? "user root;" : ""}
+    const names = ["a b#c?.bin", "deep/x+y%20.bin", "deep/er/😀"];
+    server = await foreignServer(new Map(names.map((name) => [name, pattern(100_000)])), ({ port, folder }) => {
+      const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+      const places = (alias: string) => `alias ${folder}/data/; autoindex on; ${alias}`;
+      writeFileSync(
+        join(folder, "nginx.conf"),
+        `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; ${process.getuid?.() === 0 ? "user root;" : ""}
 events {} http { access_log off; ${paths.map((path) => `${path}_temp_path ${folder}/${path};`).join(" ")}
 server { listen 127.0.0.1:${port};
 location /html/ { ${places("")} } location /json/ { ${places("autoindex_format json;")} }
 location /none/ { alias ${folder}/data/; } location /whole/ { ${places("max_ranges 0;")} } } }`,
-    );
-    const child = spawn(nginx as string, ["-c", join(folder, "nginx.conf"), "-p", folder], { stdio: "ignore" });
-    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    stop = async () => {
-      child.kill("SIGTERM");
-      await ended;
-    };
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await fetch(url);
-        break;
-      } catch (error) {
-        if (attempt > 200) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    }
+      );
+      return [nginx as string, "-c", join(folder, "nginx.conf"), "-p", folder];
+    });
+    url = server.url;
   });
 
-  afterAll(async () => {
-    await stop();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => server.stop());
 
   it.each(["html", "json"] as const)("its %s index lists every key, with its exact length", async (index) => {
     const store = storeAt(`${url}/${index}/`, { index });
@@ -86,11 +64,3 @@ location /none/ { alias ${folder}/data/; } location /whole/ { ${places("max_rang
     await expect(store.read("missing")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}

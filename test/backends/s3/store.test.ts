@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
+import { ListPartsCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type S3Options, s3 } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
@@ -80,7 +81,7 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
   afterAll(async () => {
     await bucket?.remove();
     await server?.stop();
-  });
+  }, 60_000);
   const secret = process.env.AWS_SECRET_ACCESS_KEY;
   afterEach(() => {
     process.env.AWS_SECRET_ACCESS_KEY = secret ?? "testing123";
@@ -142,7 +143,8 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await using other = await open();
     const living = (await store.openWriter("a/living")) as UploadWriter;
     await living.write(new Uint8Array(6 * MIB).fill(7));
-    await living.uploadId;
+    const begun = { Bucket: bucket.name, Key: "a/living", UploadId: await living.uploadId };
+    await expect.poll(async () => (await bucket.client.send(new ListPartsCommand(begun))).Parts?.length).toBe(1);
     const seen: string[] = [];
     for await (const upload of store.findUploads()) seen.push(upload.key);
     expect(seen).toEqual([]);
@@ -210,6 +212,40 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await expect(writer.write(new Uint8Array(6 * MIB))).rejects.toMatchObject({ code: "UNSUPPORTED" });
     await writer.abort();
     expect(await bucket.uploads()).toEqual([]);
+  });
+
+  it("a long value that is read in parts is one version, whoever replaces it meanwhile", async () => {
+    await using store = await open({ readPartsInFlight: 3, maxAttempts: 3 });
+    const version = (seed: number) => new Uint8Array(16 * MIB).fill(seed);
+    await store.write("replaced", version(1));
+    for (let seed = 2; seed < 5; seed++) {
+      const [bytes] = await Promise.all([store.read("replaced"), store.write("replaced", version(seed))]);
+      expect([seed - 1, seed]).toContain(bytes[0]);
+      expect(Buffer.compare(bytes, version(bytes[0] as number))).toBe(0);
+    }
+    await expect(store.read("replaced", { ifMatch: "0".repeat(32) })).rejects.toMatchObject({
+      code: "PRECONDITION_FAILED",
+    });
+  });
+
+  it("an aborted read in parts ends at once, and the store goes on", async () => {
+    await using store = await open({ readPartsInFlight: 3 });
+    await store.write("long", new Uint8Array(40 * MIB));
+    const controller = new AbortController();
+    const read = store.read("long", { signal: controller.signal });
+    setTimeout(() => controller.abort(), 5);
+    await expect(read).rejects.toMatchObject({ code: "ABORTED" });
+    expect((await store.read("long")).length).toBe(40 * MIB);
+  });
+
+  it("a checksum that another program left behind with a newer value does not make that value wrong", async () => {
+    await using store = await open({ verifyReads: true });
+    const old = { Bucket: bucket.name, Key: "kept", Body: "newer", Metadata: { "sluice-crc32": "00000000" } };
+    await bucket.client.send(new PutObjectCommand(old));
+    expect(new TextDecoder().decode(await store.read("kept"))).toBe("newer");
+    expect(
+      new TextDecoder().decode(new Uint8Array(await new Response(await store.readStream("kept")).arrayBuffer())),
+    ).toBe("newer");
   });
 
   it("names that are no normal keys are left out of listings, and their neighbours are not", async () => {
