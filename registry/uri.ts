@@ -36,8 +36,8 @@ export function isUri(text: string): boolean {
 /**
  * The backend behind a URI.
  *
- * @param uri - `file:///data` and `file://localhost/data` are the same folder. Anything after `?` or `#` is refused in
- * `file:`, where such characters in names are percent-encoded. `zip:` stands before the URI (or local path) of an
+ * @param uri - `file:///data` and `file://localhost/data` are the same folder. A `#` is refused, and in `file:` a `?`: in
+ * names such characters are percent-encoded. `zip:` stands before the URI (or local path) of an
  * archive, `!/` behind it and before a folder of the archive: `zip:https://host/a.zip!/plate`. Archives in archives
  * begin with one `zip:` for each.
  * @throws A {@link StorageError}: `UNKNOWN_BACKEND` that lists the known schemes; `CONFIG_INVALID` for what is no URI.
@@ -110,16 +110,20 @@ function schemeOf(uri: string): string {
 }
 
 function parse(uri: string): URL {
+  let url: URL;
   try {
-    return new URL(uri);
+    url = new URL(uri);
   } catch {
     // The error of URL repeats its input, secrets included.
     throw unusable(uri, "it does not parse");
   }
+  // No store has fragments; left out in silence, the rest would be the name of another value.
+  if (url.href.includes("#")) throw unusable(uri, '"#" in names must be written %23');
+  return url;
 }
 
 function filePath(uri: string, url: URL): string {
-  if (url.search !== "" || url.hash !== "") throw unusable(uri, '"?" and "#" in names must be written %3F and %23');
+  if (url.search !== "") throw unusable(uri, '"?" in names must be written %3F');
   try {
     const path = fileURLToPath(url);
     if (isAbsolute(path)) return path;

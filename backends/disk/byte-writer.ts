@@ -104,6 +104,16 @@ export class DiskByteWriter implements ByteWriter {
   }
 
   async abort(): Promise<void> {
+    // A close under way decides itself what becomes of the value: the step that readers see cannot be taken back.
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    await this.#discard();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abort();
+  }
+
+  async #discard(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     // The file must not be closed under a write: its descriptor could belong to another file by then.
@@ -113,12 +123,6 @@ export class DiskByteWriter implements ByteWriter {
     } finally {
       this.#host.released();
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // A close under way decides itself what becomes of the value.
-    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
-    await this.abort();
   }
 
   /** What is written without a hole once nothing is under way; `undefined` if chunks came out of order or failed. */
@@ -164,7 +168,7 @@ export class DiskByteWriter implements ByteWriter {
       return checksum === undefined ? result : { ...result, checksum };
     } catch (error) {
       const failure = translateErrno(error, context);
-      if (!isStorageError(failure, "ABORTED")) await this.abort();
+      if (!isStorageError(failure, "ABORTED")) await this.#discard();
       throw failure;
     }
   }

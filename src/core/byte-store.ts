@@ -149,7 +149,10 @@ export interface ByteWriter extends AsyncDisposable {
   write(chunk: ByteSource, options?: ByteWriterOptions): Promise<void>;
   /** Publishes the value under its key, by the conditions the writer was opened with. Waits for writes under way. */
   close(options?: OperationOptions): Promise<WriteResult>;
-  /** Throws everything away. Harmless after `close` and when repeated. */
+  /**
+   * Throws everything away. Harmless after `close` and when repeated; beside a close under way it ends once that has
+   * either published the value or left nothing.
+   */
   abort(): Promise<void>;
   /**
    * Ends the writer without publishing, and keeps what was written for the next one that resumes the same origin. What

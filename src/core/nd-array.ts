@@ -137,13 +137,14 @@ export function copyInto(array: NdArray, target: TypedArray, offset: number): vo
     (target as Float64Array).set(array.data.subarray(0, sizeOf(array.shape)) as Float64Array, offset);
     return;
   }
-  const { shape, stride, data } = array;
+  const { shape, stride } = array;
+  const [data, words] = sameBits(array.data, target);
   const rank = shape.length;
   const inner = shape[rank - 1] as number;
   const step = stride[rank - 1] as number;
   const index = new Array<number>(rank).fill(0);
   const source = data as Float64Array;
-  const sink = target as Float64Array;
+  const sink = words as Float64Array;
   const rows = inner === 0 ? 0 : sizeOf(shape) / inner;
   let out = offset;
   for (let row = 0; row < rows; row++) {
@@ -159,6 +160,19 @@ export function copyInto(array: NdArray, target: TypedArray, offset: number): vo
       index[axis] = 0;
     }
   }
+}
+
+/**
+ * Arrays through which elements can be copied one by one without changing a bit: a float32 becomes a float64 on its way,
+ * and that makes another NaN of a signalling one.
+ */
+function sameBits(source: TypedArray, target: TypedArray): readonly [TypedArray, TypedArray] {
+  if (!(source instanceof Float32Array && target instanceof Float32Array)) return [source, target];
+  return [bitsOf(source), bitsOf(target)];
+}
+
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }
 
 /** One axis of a {@link sliceArray}: an index drops the axis, a `[start, stop]` pair keeps it, `null` takes all of it. */

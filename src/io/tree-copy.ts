@@ -1,5 +1,9 @@
 /** Copies the files of a tree: what `copyTree`, `moveTree` and `sync` begin with. */
+import { realpath } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { mapBatch } from "../core/batch.ts";
+import type { ByteStore } from "../core/byte-store.ts";
 import type { EntryStat } from "../core/data-source.ts";
 import { StorageError, toStorageError } from "../core/errors.ts";
 import { isInside, joinKey, normalizeKey } from "../core/key.ts";
@@ -159,7 +163,7 @@ async function refuseOverlap({ source, from, target, to }: Ends, operation: stri
   let [a, b] = [normalizeKey(from), normalizeKey(to)];
   if (one && other) {
     // Two stores may be the same folder, which their file URIs tell; those of other schemes say too little.
-    [a, b] = [trimSlash(one.uri(keyIn(one, from))), trimSlash(other.uri(keyIn(other, to)))];
+    [a, b] = [await realUri(one, from), await realUri(other, to)];
     if (one !== other && !(a.startsWith("file:") && b.startsWith("file:"))) return;
   } else if (source !== target) return;
   if (!isInside(a, b) && !isInside(b, a)) return;
@@ -170,8 +174,24 @@ async function refuseOverlap({ source, from, target, to }: Ends, operation: stri
   });
 }
 
-function trimSlash(uri: string): string {
-  return uri.replace(/\/+$/, "");
+/** The URI of a path, links followed where it is one of a file: by two names one folder is still one. */
+async function realUri(store: ByteStore, path: string): Promise<string> {
+  const uri = store.uri(keyIn(store, path)).replace(/\/+$/, "");
+  return uri.startsWith("file:") ? `file:${await realPathOf(fileURLToPath(uri))}` : uri;
+}
+
+/** The real path, also of what is not there yet: that of the nearest directory above that is, and the rest. */
+async function realPathOf(path: string): Promise<string> {
+  let rest = "";
+  for (let above = path; ; above = dirname(above)) {
+    try {
+      return join(await realpath(above), rest);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(code ?? "") || above === dirname(above)) throw error;
+      rest = join(basename(above), rest);
+    }
+  }
 }
 
 class Progress {

@@ -7,6 +7,7 @@ import { isInside, joinKey, normalizeKey } from "../core/key.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { collectEntries } from "./collect-tree.ts";
 import { needOperation } from "./need-operation.ts";
+import { bytesOf, keyIn } from "./store-of.ts";
 import type { Ends } from "./transfer.ts";
 import { copyAll } from "./tree-copy.ts";
 
@@ -163,6 +164,7 @@ export async function moveTree(ends: Ends, options: CopyTreeOptions = {}): Promi
           retryable: true,
         });
       }
+      if (item.status === "equal") await refuseTwin(ends, item.path, now, options);
       await source.delete(path, { signal });
       return item;
     },
@@ -177,4 +179,27 @@ export async function moveTree(ends: Ends, options: CopyTreeOptions = {}): Promi
     if (normalizeKey(ends.from) !== "") await source.delete(ends.from, { signal });
   }
   return results;
+}
+
+/**
+ * Refuses to remove what is the copy as well: two instances may lead to one bucket, whose URIs alone do not tell, since
+ * two services may have buckets of one name.
+ */
+async function refuseTwin(
+  { source, from, target, to }: Ends,
+  path: string,
+  now: EntryStat,
+  { signal }: CopyTreeOptions,
+): Promise<void> {
+  const [one, other] = [await bytesOf(source), await bytesOf(target)];
+  if (!one?.capabilities.persistent || other === undefined || now.etag === undefined) return;
+  const [a, b] = [keyIn(one, joinKey(from, path)), keyIn(other, joinKey(to, path))];
+  if (one.uri(a) !== other.uri(b)) return;
+  const twin = await other.stat(b, { signal });
+  if (twin.etag !== now.etag || twin.modifiedMs !== now.modifiedMs) return;
+  throw new StorageError(
+    "INVALID_KEY",
+    `"${from}" and "${to}" are the same: what is removed from "${source.name}" would be gone from "${target.name}" too`,
+    { backend: target.name, operation: "moveTree", identifier: b },
+  );
 }

@@ -5,14 +5,14 @@ import type { ByteWriter } from "../core/byte-store.ts";
 export class WriterSet {
   readonly #open = new Set<ByteWriter>();
 
-  /** The same writer, remembered until it has closed. */
+  /** The same writer, remembered until it has ended. */
   track(writer: ByteWriter): ByteWriter {
     this.#open.add(writer);
-    return withClose(writer, async (options) => {
-      const result = await writer.close(options);
-      this.#open.delete(writer);
-      return result;
-    });
+    return withClose(
+      writer,
+      (options) => writer.close(options),
+      () => this.#open.delete(writer),
+    );
   }
 
   /** Discards what was not closed. */
@@ -22,15 +22,28 @@ export class WriterSet {
   }
 }
 
-/** A writer that closes in another way. */
-export function withClose(writer: ByteWriter, close: ByteWriter["close"]): ByteWriter {
+/**
+ * A writer that closes in another way.
+ *
+ * @param ended - Called when it was closed, aborted or suspended; again if it was before.
+ */
+export function withClose(writer: ByteWriter, close: ByteWriter["close"], ended: () => void = () => {}): ByteWriter {
+  const { kept, suspend } = writer;
+  const last = async <T>(end: PromiseLike<T>): Promise<T> => {
+    const result = await end;
+    ended();
+    return result;
+  };
   return {
     get byteLength() {
       return writer.byteLength;
     },
+    kept,
     write: (chunk, options) => writer.write(chunk, options),
-    close,
-    abort: () => writer.abort(),
-    [Symbol.asyncDispose]: async () => writer[Symbol.asyncDispose](),
+    close: (options) => last(close(options)),
+    abort: () => last(writer.abort()),
+    // Whoever was told nothing of what is kept would write it once more, behind itself.
+    ...(suspend === undefined ? {} : { suspend: () => last(suspend.call(writer)) }),
+    [Symbol.asyncDispose]: () => last(writer[Symbol.asyncDispose]()),
   };
 }

@@ -9,7 +9,7 @@ import { checkLayers } from "../layers/stack.ts";
 import { builtinDevices } from "./builtin.ts";
 import { type Constructor, neededTokens } from "./container.ts";
 import { describeExport, isClass, loadExport } from "./load-export.ts";
-import { type Mistake, mistakesOf } from "./mistakes.ts";
+import { formatPath, type Mistake, mistakesOf } from "./mistakes.ts";
 import { type DeviceConfig, deviceKeys } from "./schema.ts";
 import { writerGroupOf } from "./tokens.ts";
 
@@ -125,7 +125,7 @@ async function checkBackend(
     const mistakes: Mistake[] = [];
     if (layers !== undefined && role === "values") {
       const where = [...path, "layers"];
-      if (registry.descriptor(use).opens.store) mistakes.push(...mistakesOf(await checkLayers(layers), layers, where));
+      if (registry.descriptor(use).opens.store) mistakes.push(...(await layerMistakes(layers, where)));
       else
         mistakes.push({ path: where.join("."), message: "layers go around a byte store, and this backend has none" });
     }
@@ -135,6 +135,15 @@ async function checkBackend(
   } catch (error) {
     return [{ path: at, message: textOf(error), cause: error }];
   }
+}
+
+/** Our own messages, which repeat no value; the names of layers in them stay. */
+async function layerMistakes(layers: unknown, at: readonly string[]): Promise<Mistake[]> {
+  const issues = await checkLayers(layers);
+  return issues.map(({ message, path = [] }) => {
+    const inner = path.map((part) => (typeof part === "object" ? part.key : part));
+    return { path: formatPath([...at, ...inner]), message };
+  });
 }
 
 async function checkDevice(

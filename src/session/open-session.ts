@@ -64,7 +64,9 @@ export async function openSession(source: string | SessionInput, options: OpenSe
   const { config, mistakes } = checkSession(raw);
   const registry = options.registry ?? createRegistry();
   const parts = await checkParts(sectionsOf(raw, config), registry, baseDirectory, options.discover);
-  const all = [...mistakes, ...parts.mistakes];
+  // What is wrong in form already is said once.
+  const told = new Set(mistakes.map(({ path }) => path));
+  const all = [...mistakes, ...parts.mistakes.filter(({ path }) => !told.has(path))];
   if (config === undefined || all.length > 0) throw configError(where, all);
   const opened: Opened[] = [];
   try {

@@ -72,6 +72,30 @@ export const writerChecks: readonly ByteStoreCheck[] = [
     },
   },
   {
+    name: "an abort while a close is under way ends when it is decided, and close says how",
+    run: async ({ store, side }) => {
+      const ways = store.capabilities.ifAbsent === "none" ? [undefined] : [undefined, true];
+      for (const ifAbsent of ways) {
+        for (let turns = 0; turns < 6; turns++) {
+          const key = `value-${turns}-${ifAbsent ?? false}`;
+          const writer = await store.openWriter(key, { ifAbsent });
+          await writer.write(pattern(1000));
+          const closing = writer.close().then(
+            () => true,
+            () => false,
+          );
+          for (let i = 0; i < turns; i++) await side.get("nothing");
+          await writer.abort();
+          const there = (await side.get(key)) !== undefined;
+          checkEqual(await closing, there, `whether close ${turns} turns before abort succeeded`);
+          checkEqual((await side.get(key)) !== undefined, there, "what is there later");
+          if (there) await store.delete(key);
+          checkEqual(await side.keys(), [], "what else is there");
+        }
+      }
+    },
+  },
+  {
     name: "a writer that got nothing makes an empty value",
     run: async (subject) => {
       const writer = await subject.store.openWriter("empty");

@@ -131,6 +131,13 @@ describe("views", () => {
     expect([...copy.data]).toEqual([1, 2, 3]);
   });
 
+  it("copies of views keep every bit, also of signalling NaNs", () => {
+    const bits = Uint32Array.of(0x7fb9e7b3, 0xffa00001, 0x7f800001, 0x3f800000);
+    const array = ndArray(new Float32Array(bits.buffer), [2, 2]);
+    const { data } = contiguous({ ...array, stride: [1, 2] });
+    expect([...new Uint32Array(data.buffer)]).toEqual([0x7fb9e7b3, 0x7f800001, 0xffa00001, 0x3f800000]);
+  });
+
   it("copyInto writes at its offset and nowhere else", () => {
     const base = counting([3, 4], "uint16");
     const transposed: NdArray = { ...base, shape: [4, 3], stride: [1, 4] };

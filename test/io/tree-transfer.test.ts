@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import type { BackendBase } from "../../src/core/backend.ts";
@@ -148,6 +149,27 @@ describe("copyTree", () => {
     await close();
   });
 
+  test("refuses the same also where a link leads to it by another name", async () => {
+    const { from, source, close } = await pair();
+    await symlink(".", join(from.root, "link"));
+    const other = new FileBackend(new DiskStore({ root: join(from.root, "link") }), { key: "other" });
+    const nearby = new FileBackend(new DiskStore({ root: join(from.root, "link/run/new") }), { key: "nearby" });
+    for (const [target, to] of [
+      [other, "run"],
+      [source, "link/run"],
+      [nearby, "x"],
+    ] as const) {
+      const ends = { source, from: "run", target, to };
+      for (const transfer of [copyTree, moveTree, syncTree]) {
+        expect((await rejectionOf(transfer(ends, { delete: true }))).code, `${transfer.name} ${to}`).toBe(
+          "INVALID_KEY",
+        );
+      }
+    }
+    expect(await from.side.keys()).toHaveLength(4);
+    await close();
+  });
+
   test("collects failures, and tries every file", async () => {
     const { from, to, ends, close } = await pair();
     await to.side.put("copy/deep/b.bin/in-the-way", text("x"));
@@ -209,6 +231,21 @@ describe("sync", () => {
 });
 
 describe("moveTree", () => {
+  test("keeps the only copy where two instances lead to one bucket", async () => {
+    const { from, close } = await pair();
+    const seenAs = (uri: string) => {
+      const store = replaceMethods(from.store, { uri: (key) => `${uri}/${key}` });
+      return new FileBackend(store, { key: "bucket" });
+    };
+    const ends = { source: seenAs("s3://raw"), from: "run", target: seenAs("s3://raw"), to: "run" };
+    const items = await moveTree(ends, { onError: "collect" });
+    expect(items.map(({ status, error }) => [status, error?.code])).toEqual(
+      Array.from({ length: 3 }, () => ["failed", "INVALID_KEY"]),
+    );
+    expect(await from.side.keys()).toHaveLength(3);
+    await close();
+  });
+
   test("moves a tree, and its directories are gone; a single file too", async () => {
     const { from, to, ends, close } = await pair();
     await from.side.put("other/z.txt", text("z"));

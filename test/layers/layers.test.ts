@@ -1,7 +1,9 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
+import type { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
+import type { ByteStore, ByteWriter } from "../../src/core/byte-store.ts";
 import { CacheStore } from "../../src/layers/cache.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
 import { ChecksumStore } from "../../src/layers/checksum.ts";
@@ -11,10 +13,13 @@ import { LimitStore } from "../../src/layers/limit.ts";
 import { METER_CHANNEL, MeterStore } from "../../src/layers/meter.ts";
 import { OverlayStore } from "../../src/layers/overlay.ts";
 import { PermitPool } from "../../src/layers/permit-pool.ts";
+import { PrefixStore } from "../../src/layers/prefix.ts";
 import { ReadOnlyStore } from "../../src/layers/read-only.ts";
+import { RetryStore } from "../../src/layers/retry.ts";
 import { RouteStore } from "../../src/layers/route.ts";
 import { stack } from "../../src/layers/stack.ts";
 import { TimeoutStore } from "../../src/layers/timeout.ts";
+import { WriterSet } from "../../src/layers/writer-set.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { freshDisk } from "../support/byte-stores.ts";
 
@@ -370,5 +375,57 @@ describe("chaos", () => {
     await writer.write(bytes(3));
     await expect(writer.close()).rejects.toMatchObject({ code: "UNEXPECTED" });
     expect(await keysOf(below)).toEqual([]);
+  });
+});
+
+describe("a writer that goes on with an earlier one", () => {
+  const around: Record<string, (below: DiskStore) => ByteStore> = {
+    limit: (below) => new LimitStore(below, { concurrency: 1 }),
+    overlay: (below) => new OverlayStore(new MemoryStore(), { upper: below }),
+    prefix: (below) => new PrefixStore(below, "folder"),
+    retry: (below) => new RetryStore(below),
+    route: (below) => new RouteStore(below, { elsewhere: new MemoryStore() }),
+    checksum: (below) => new ChecksumStore(below, { sums: new MemoryStore() }),
+  };
+  it.each(Object.keys(around))("tells through %s what was kept, or begins anew", async (layer) => {
+    const { store: below, dispose } = await freshDisk({ durability: "none" });
+    const store = (around[layer] as (below: DiskStore) => ByteStore)(below);
+    const value = bytes(1, 2, 3, 4, 5, 6, 7, 8);
+    const resume = { origin: "version 1", content: () => store.readStream("source") };
+    const first = await store.openWriter("a", { resume });
+    await first.write(value.subarray(0, 5));
+    await (first.suspend?.() ?? first.abort());
+    const second = await store.openWriter("a", { resume });
+    const { byteLength = 0 } = second.kept ?? {};
+    expect([second.byteLength, byteLength]).toEqual(layer === "checksum" ? [0, 0] : [5, 5]);
+    await second.write(value.subarray(byteLength));
+    await second.close();
+    expect(await store.read("a")).toEqual(value);
+    await store.close();
+    await below.close();
+    await dispose?.();
+  });
+
+  it("is forgotten by its layer however it ends", async () => {
+    const ended: string[] = [];
+    const writers = new WriterSet();
+    const opened = (name: string): ByteWriter => {
+      const note = async (how: string) => void ended.push(`${name} ${how}`);
+      return {
+        byteLength: 0,
+        write: async () => {},
+        close: async () => ({ byteLength: 0, etag: "1" }),
+        abort: () => note("abort"),
+        suspend: () => note("suspend"),
+        [Symbol.asyncDispose]: () => note("dispose"),
+      };
+    };
+    await writers.track(opened("a")).close();
+    await writers.track(opened("b")).abort();
+    await writers.track(opened("c"))[Symbol.asyncDispose]();
+    await writers.track(opened("d")).suspend?.();
+    writers.track(opened("e"));
+    await writers.abort();
+    expect(ended).toEqual(["b abort", "c dispose", "d suspend", "e abort"]);
   });
 });

@@ -46,6 +46,15 @@ describe("a URI", () => {
     expect(() => resolveUri(registry, uri)).toThrow(expect.objectContaining({ code }));
   });
 
+  it.each(["s3://bucket/run#1/a", "https://host/a#", "mem:a#b", "file:///a#b", "zip:s3://bucket/a#1.zip!/b"])(
+    "%s is refused rather than cut off at the #",
+    (uri) => {
+      const refused = expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringContaining("%23") });
+      expect(() => resolveUri(registry, uri)).toThrow(refused);
+      if (!uri.startsWith("zip:")) expect(() => splitUri(uri)).toThrow(refused);
+    },
+  );
+
   it("is told from names and from drive letters", () => {
     expect(["file:///a", "s3://b", "raw", "a/b", "C:\\data", ""].map(isUri)).toEqual([
       true,

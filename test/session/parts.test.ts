@@ -125,6 +125,20 @@ describe("Parts of a session file that others check", () => {
     );
   });
 
+  it("reports layers that are in a wrong order or have wrong options by their names, each once", async () => {
+    const backends = {
+      order: { use: "memory", layers: [{ use: "timeout", timeoutMs: 1 }, { use: "retry" }] },
+      name: { use: "memory", layers: [{ use: "overlay", upper: "order" }, { use: "timeot" }] },
+      count: { use: "memory", layers: [{ use: "limit", concurrency: 0 }] },
+    };
+    const { message } = await rejectionOf(open({ backends } as object));
+    expect(message).toContain("backends.order.layers[0]: timeout goes inside retry; outside retry, the time limits");
+    expect(message).toContain("backends.count.layers[0].concurrency: must be a whole number ≥ 1");
+    expect(message.split("backends.name.layers[1].use: ")).toHaveLength(2);
+    expect(message).toContain('"overlay"');
+    expect(message.split("\n")[0]).toBe("The session has 3 mistakes:");
+  });
+
   it("reports options of backends and writers by their own schema, also of groups that nobody uses", async () => {
     const registry = createRegistry();
     registry.register(
