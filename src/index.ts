@@ -172,6 +172,7 @@ export {
   type RegionRequest,
   type RegionSample,
   type RegionSource,
+  type SampledSource,
   type SampleOptions,
   sampleRegion,
 } from "./core/region.ts";

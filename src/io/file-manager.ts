@@ -14,6 +14,7 @@ import { StorageError } from "../core/errors.ts";
 import { escapeGlob } from "../core/glob.ts";
 import { baseName, joinKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
+import { type RegionRequest, type RegionSample, type SampleOptions, sampleRegion } from "../core/region.ts";
 import type { WithContext } from "../core/special-backends.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { type CollectOptions, collectTree, type DirectoryTree } from "./collect-tree.ts";
@@ -133,6 +134,11 @@ export class FileManager {
     options?: WithContext<LoadOptions, NoInfer<Context>> & BatchOptions,
   ): Promise<unknown[]> {
     return (await this.#with("loadBatch", backend)).loadBatch(paths, options);
+  }
+
+  /** Reads a box of an array at one of its resolutions, with a record of what was read. See {@link sampleRegion}. */
+  async sample(path: string, backend: string, request: RegionRequest, options?: SampleOptions): Promise<RegionSample> {
+    return sampleRegion(await this.#with("load", backend), path, request, options);
   }
 
   /** Saves one value. See {@link DataSink.save}. */

@@ -140,12 +140,26 @@ describe("a reference", () => {
 
   it("can lead to another workspace", async () => {
     const memory = new RegionMemory();
+    const plain = new CountedMemory();
     await memory.save(counted(2, 3, 4, 5), "a");
     const inner = await over(memory, { v: at("a", { axes: [1] }) });
     const outer = await over(inner, { w: at("v", { axes: [2], selection: [[1, 3], null] }) });
     expect(bitsOf(await outer.load("w"))).toEqual(bitsOf(sliceArray(counted(2, 3, 4, 5), [1, 2, [1, 3], null])));
     expect(memory.regions).toEqual([{ path: "a", shape: [2, 5] }]);
     expect(await outer.levels("w")).toEqual([{ shape: [2, 5], dtype: "uint32", downsampling: [1, 1] }]);
+    // Also by way of a FileManager, and of memory that reads no parts: the record is that of the value behind.
+    await plain.save(counted(2, 3, 4, 5), "a");
+    const views = [await over(plain, { v: at("a", { axes: [1] }) }), inner];
+    for (const [view, readAs] of [
+      [views[0], "whole"],
+      [views[1], "region"],
+    ] as const) {
+      const files = new FileManager({ o: await over(view as BackendBase, { w: at("v", { axes: [2] }) }) });
+      const sample = await files.sample("w", "o", { origin: [1, 3], shape: [2, 9] });
+      expect(sample).toMatchObject({ readAs, address: "a", sourceShape: [4, 5], array: { shape: [2, 2] } });
+      expect(bitsOf(sample.array)).toEqual(bitsOf(sliceArray(counted(2, 3, 4, 5), [1, 2, [1, 3], [3, 5]])));
+    }
+    expect(plain.loads).toEqual(["a"]);
     expect(await outer.sample("w", { origin: [1, 3], shape: [9, 9] })).toMatchObject({
       sourceShape: [2, 5],
       backend: "m",
