@@ -453,6 +453,26 @@ describe("saves", () => {
     expect(await rejectionOf(workspace.save("ours", "b"))).toMatchObject({ code: "ALREADY_EXISTS" });
     expect(await rejectionOf(workspace.save("ours", "c", { ifExists: "replace" }))).toMatchObject({ code: "CONFLICT" });
     expect([await memory.load("b"), await memory.exists("c")]).toEqual(["theirs", false]);
+    // The answer speaks of the path as it was given.
+    expect(await workspace.save("ours", "./d//e")).toMatchObject({ status: "created", identifier: "./d//e" });
+  });
+
+  it("fail in the name of the path, the target and the address; also where nothing can be saved", async () => {
+    const memory = new MemoryBackend({ instance: "m" });
+    const workspace = await over(memory, { a: at("x") }, { writeTo: { backend: "m", folder: "out" } });
+    const error = await rejectionOf(workspace.save(() => 1, "d/b"));
+    expect(error).toMatchObject({ code: "INVALID_DATA", identifier: "d/b" });
+    expect(error.message).toMatch(/^"d\/b" \("out\/d\/b" in "m"\): /);
+    expect([await workspace.exists("d/b"), await memory.exists("out/d/b")]).toEqual([false, false]);
+    const onlyReads = await over(await over(memory, {}), {}, { writeTo: "m" });
+    expect(await rejectionOf(onlyReads.save(1, "b"))).toMatchObject({ code: "READ_ONLY" });
+  });
+
+  it("in the place of an image keep its well and field", async () => {
+    const coordinates = { well: "A01", field: 1, channel: 1, z: 1, t: 1 };
+    const workspace = await over(new MemoryBackend(), { a: at("x", { coordinates, axes: [0] }) }, { writeTo: "m" });
+    await workspace.save(counted(2), "a", { ifExists: "replace" });
+    expect(await workspace.entry("a")).toEqual({ backend: "m", address: "a", coordinates });
   });
 
   it("of a batch are all checked before the first is written", async () => {
