@@ -7,6 +7,7 @@ import { jsonCodec } from "./json.ts";
 import { ndjsonCodec } from "./ndjson.ts";
 import { npyCodec } from "./npy.ts";
 import { createPngCodec } from "./png.ts";
+import { roiCodec } from "./roi/roi-codec.ts";
 import { textCodec } from "./text.ts";
 import { tiffCodec } from "./tiff/tiff-codec.ts";
 import { createWebpCodec } from "./webp.ts";
@@ -22,6 +23,7 @@ export function createCodecs(): CodecSet {
     jsonCodec,
     ndjsonCodec,
     csvCodec,
+    roiCodec,
     textCodec,
     bytesCodec,
   ]);
