@@ -185,6 +185,7 @@ export {
   type RegionRequest,
   type RegionSample,
   type RegionSource,
+  type SampledSource,
   type SampleOptions,
   sampleRegion,
 } from "./core/region.ts";
@@ -201,6 +202,14 @@ export {
   type MoveOptions,
 } from "./io/file-manager.ts";
 export { imageExtensions } from "./io/image-extensions.ts";
+export {
+  type MergeJsonOptions,
+  type MergePolicies,
+  type MergePolicy,
+  mergeDocuments,
+  mergeJson,
+} from "./io/merge-json.ts";
+export { type JsonMigrated, type JsonMigration, type MigrateJsonOptions, migrateJson } from "./io/migrate-json.ts";
 export type { BetweenOptions, TransferEnd } from "./io/transfer.ts";
 export type { CopyTreeOptions, SyncOptions, TreeItem, TreeProgress } from "./io/tree-transfer.ts";
 export { type JsonUpdate, type UpdateJsonOptions, updateJson } from "./io/update-json.ts";

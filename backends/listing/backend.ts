@@ -2,13 +2,13 @@
 import { FileBackend } from "../../src/codecs/file-backend.ts";
 import type { BackendOptions, DirectoryEntry } from "../../src/core/backend.ts";
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
-import { type Capabilities, storageCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import type { ListFilesOptions, LoadOptions } from "../../src/core/data-source.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { compareKeys, joinKey } from "../../src/core/key.ts";
 import { type BackendStat, fileFilter } from "../../src/core/readable-backend.ts";
 import { VirtualBackend } from "../../src/core/special-backends.ts";
+import { listingCapabilities } from "./capabilities.ts";
 import type { ListingOptions } from "./index.ts";
 
 const MISSING: BackendStat = { kind: "missing", exists: false };
@@ -20,18 +20,14 @@ const DIRECTORY: BackendStat = { kind: "directory", exists: true };
  * - A recursive listing is one listing of the store, in pages, and not one for each directory: a plate of 100,000
  *   objects in a bucket costs a hundred requests.
  * - {@link ListingBackend.walkFiles} gives its paths page by page, in the order of the store.
+ * - Links to files are files; links to directories are not listed.
  * - A key that cannot be a path (an empty segment, `..`) is left out of listings, as it could not be loaded.
  *
  * @see OpenHCS `io/base.py`, `VirtualBackend`, which names object stores as such and has none
  */
 export class ListingBackend extends VirtualBackend {
   readonly key = "listing";
-  readonly capabilities: Capabilities = {
-    ...storageCapabilities,
-    write: false,
-    directories: false,
-    requiresFilesystemValidation: false,
-  };
+  readonly capabilities = listingCapabilities;
   readonly #store: ByteStore;
   readonly #prefix: string;
   readonly #values: FileBackend;
@@ -112,8 +108,9 @@ export class ListingBackend extends VirtualBackend {
       const name = entry.key.slice(prefix.length);
       if (!isPath(name) || seen.has(name)) continue;
       if (entry.kind === "directory" && !(await this.#hasFiles(joinKey(key, name), options))) continue;
+      if (entry.kind === "symlink" && !(await this.#leadsToFile(entry.key, options))) continue;
       seen.add(name);
-      if (entry.kind !== "symlink") yield { name, kind: entry.kind };
+      yield { name, kind: entry.kind === "directory" ? "directory" : "file" };
     }
   }
 
@@ -124,13 +121,18 @@ export class ListingBackend extends VirtualBackend {
     return false;
   }
 
+  async #leadsToFile(link: string, { signal }: OperationOptions): Promise<boolean> {
+    return (await this.#store.stat(link, { signal })).kind === "file";
+  }
+
   /** Paths of files below a directory, relative to it. */
   async *#below(key: string, options: OperationOptions): AsyncGenerator<string> {
     const prefix = this.#directory(key);
     for await (const entry of this.#store.list({ prefix, signal: options.signal })) {
       checkAborted(options.signal, { backend: this.name, operation: "list" });
       const path = entry.key.slice(prefix.length);
-      if (entry.kind === "file" && isPath(path)) yield path;
+      if (!isPath(path)) continue;
+      if (entry.kind === "file" || (await this.#leadsToFile(entry.key, options))) yield path;
     }
   }
 

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { type Capabilities, storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend, type InstanceConfig } from "../../src/core/descriptor.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { field, optionsSchema } from "../../src/core/options-schema.ts";
+import { listingCapabilities } from "./capabilities.ts";
 
 /** Options of the listing backend. */
 export interface ListingOptions {
@@ -16,13 +16,6 @@ export interface ListingOptions {
   /** Keys begin with this; what follows is the path. It need not end in a slash. Default: all keys. */
   readonly prefix?: string | undefined;
 }
-
-const listingCapabilities: Capabilities = {
-  ...storageCapabilities,
-  write: false,
-  directories: false,
-  requiresFilesystemValidation: false,
-};
 
 const optionsOfListing = optionsSchema<ListingOptions>({
   store: (value) =>

@@ -1,11 +1,11 @@
 /** A part of a stored array, seen as an array of its own. */
 import type { OperationOptions } from "../../src/core/byte-store.ts";
+import { checkNdArray } from "../../src/core/checks.ts";
 import type { DataSource, LoadOptions } from "../../src/core/data-source.ts";
 import { StorageError } from "../../src/core/errors.ts";
-import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-array.ts";
+import { type AxisSelection, copyArray, type NdArray, sliceArray } from "../../src/core/nd-array.ts";
 import { type ArrayLevel, isRegionSource, type ReadRegionOptions } from "../../src/core/region.ts";
 import { resolveSelection } from "../../src/core/selection.ts";
-import { loadPart } from "./source-value.ts";
 
 /** The shape of a part. */
 export function shapeOfPart(shape: readonly number[], part: readonly AxisSelection[]): number[] {
@@ -41,7 +41,11 @@ export async function readRegionOfPart(
   options: ReadRegionOptions,
 ): Promise<NdArray> {
   const { resolution = 0, ...load } = options;
-  const levels = await levelsOf(source, address, load);
+  if (!isRegionSource(source)) {
+    if (resolution !== 0) throw new StorageError("OUT_OF_RANGE", `There is no resolution ${resolution}`);
+    return copyArray(sliceArray(sliceArray(checkNdArray(await source.load(address, load)), part), selection));
+  }
+  const levels = await source.levels(address, load);
   const level = levels[resolution];
   if (level === undefined) throw new StorageError("OUT_OF_RANGE", `There is no resolution ${resolution}`);
   const outer = resolveSelection(part, (levels[0] as ArrayLevel).shape);
@@ -60,16 +64,14 @@ export async function readRegionOfPart(
     const first = from + (inner.start[kept] as number);
     return inner.keptAxes.includes(kept) ? [first, from + (inner.stop[kept] as number)] : first;
   });
-  if (isRegionSource(source)) return source.readRegion(address, both, { ...load, resolution });
-  return (await loadPart(source, address, both, load)) as NdArray;
+  return source.readRegion(address, both, { ...load, resolution });
 }
 
 async function levelsOf(source: DataSource, address: string, options: LoadOptions): Promise<readonly ArrayLevel[]> {
   if (isRegionSource(source)) return source.levels(address, options);
   const { dtype, shape } = await source.stat(address, options);
   if (dtype !== undefined && shape !== undefined) return [{ dtype, shape, downsampling: shape.map(() => 1) }];
-  const value = await source.load(address, options);
-  if (!isNdArray(value)) throw new StorageError("INVALID_DATA", `"${address}" is no array`, { identifier: address });
+  const value = checkNdArray(await source.load(address, options), { identifier: address });
   return [{ dtype: value.dtype, shape: value.shape, downsampling: value.shape.map(() => 1) }];
 }
 

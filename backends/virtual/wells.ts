@@ -10,7 +10,8 @@ export interface WellPosition {
 /**
  * The name of a well: `A01`, and from the 27th row on two letters, `AA01`.
  *
- * @param row - From 0. @param column - From 0.
+ * @param row - From 0.
+ * @param column - From 0.
  * @throws A {@link StorageError} `OUT_OF_RANGE` for a place that is no whole number ≥ 0.
  */
 export function wellName(row: number, column: number): string {

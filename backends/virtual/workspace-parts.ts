@@ -27,7 +27,7 @@ export interface WriteTarget {
   readonly folder?: string | undefined;
 }
 
-/** A region of a virtual path, and which value it is from. */
+/** A region of a virtual path, and which value it is from; where workspaces lead to each other, that behind the last. */
 export interface WorkspaceSample extends RegionSample {
   readonly backend: string;
   readonly address: string;

@@ -15,6 +15,8 @@ import {
   type ReadRegionOptions,
   type RegionRequest,
   type RegionSource,
+  type SampledSource,
+  type SampleOptions,
   sampleRegion,
 } from "../../src/core/region.ts";
 import { VirtualBackend } from "../../src/core/special-backends.ts";
@@ -52,7 +54,7 @@ const MISSING: BackendStat = { kind: "missing", exists: false };
  *
  * @see OpenHCS `io/virtual_workspace.py`
  */
-export class VirtualWorkspace extends VirtualBackend implements RegionSource {
+export class VirtualWorkspace extends VirtualBackend implements RegionSource, SampledSource {
   readonly key: string = "virtual_workspace";
   readonly capabilities: Capabilities;
   readonly #source: MappingSource;
@@ -170,13 +172,15 @@ export class VirtualWorkspace extends VirtualBackend implements RegionSource {
    * @throws A {@link StorageError}: as `sampleRegion`; `NOT_FOUND`, `IS_A_DIRECTORY`.
    * @see OpenHCS `io/base.py`, `DataSource.sample`
    */
-  sample(path: string, request: RegionRequest, options: LoadOptions = {}): Promise<WorkspaceSample> {
+  sample(path: string, request: RegionRequest, options: SampleOptions = {}): Promise<WorkspaceSample> {
     return this.perform("sample", path, options, async (key, context) => {
       const entry = this.#need(key, context);
       const { backend, address } = entry;
       return this.#about(entry, context, async (source) => {
-        const sample = await sampleRegion(source, address, request, { ...options, within: partOf(entry) });
-        return { ...sample, backend, address };
+        const within = [partOf(entry), ...(options.within ?? [])];
+        const sample = await sampleRegion(source, address, request, { ...options, within });
+        // A workspace behind this one has said already where the value is.
+        return { backend, address, ...sample };
       });
     });
   }

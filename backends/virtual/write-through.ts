@@ -7,6 +7,7 @@ import { Latest } from "./latest.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 import type { MappingSource, MappingState, NewEntry } from "./mapping-source.ts";
 import type { PathTree } from "./path-tree.ts";
+import { entryError } from "./shared-source.ts";
 import type { WriteTarget } from "./workspace-parts.ts";
 
 /** What a save did, and the mapping that it left, where it changed it. */
@@ -78,27 +79,31 @@ export class WriteThrough {
     const there = tree.file(key);
     if (there !== undefined && ifExists === "skip") return { saved: { status: "skipped", identifier: key } };
     const { backend: name, folder = "" } = this.#target;
-    const entry: WorkspaceEntry = { backend: name, address: joinKey(folder, key) };
+    // A result in the place of an image is of the same well and field.
+    const coordinates = there?.coordinates === undefined ? {} : { coordinates: there.coordinates };
+    const entry: WorkspaceEntry = { backend: name, address: joinKey(folder, key), ...coordinates };
     // Only "replace" writes over anything: the other policies are the target's to refuse.
     if (ifExists === "replace") this.#checkShared(tree, key, entry, context);
     const isOurs = there?.backend === name && there.address === entry.address;
     if (isOurs && there.axes === undefined && there.selection === undefined) {
-      return { saved: this.#named(await this.#write(data, entry, options), "replaced", key) };
+      return { saved: this.#named(await this.#write(data, entry, options, context), "replaced", key) };
     }
     // A value that lies there and is in no mapping is nobody's to write over, unless the caller says so.
     const policy = ifExists === "replace" ? "replace" : "error";
-    const saved = await this.#write(data, entry, { ...options, ifExists: policy });
+    const saved = await this.#write(data, entry, { ...options, ifExists: policy }, context);
     this.#pending.set(key, { entry, mayReplace: ifExists === "replace" });
     const state = await this.#flush.run();
     return { saved: this.#named(saved, there === undefined ? "created" : "replaced", key), state };
   }
 
-  async #write(data: unknown, { backend: name, address }: WorkspaceEntry, options: SaveOptions): Promise<SaveResult> {
-    const backend = await this.#backend(name);
-    if (!(backend instanceof DataSink)) {
-      throw new StorageError("UNSUPPORTED", `Nothing can be saved to "${name}", which writeTo names`);
+  async #write(data: unknown, entry: WorkspaceEntry, options: SaveOptions, context: ErrorContext): Promise<SaveResult> {
+    try {
+      const backend = await this.#backend(entry.backend);
+      if (!(backend instanceof DataSink)) throw new StorageError("UNSUPPORTED", "nothing can be saved there");
+      return await (backend as BackendBase & DataSink).save(data, entry.address, { ...options, createParents: true });
+    } catch (error) {
+      throw entryError(error, entry, context);
     }
-    return (backend as BackendBase & DataSink).save(data, address, { ...options, createParents: true });
   }
 
   /** Refuses to write over a value that another path of the workspace shows. */

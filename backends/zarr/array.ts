@@ -3,7 +3,14 @@ import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import type { DType } from "../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
-import { type AxisSelection, contiguousStride, type NdArray, zeros } from "../../src/core/nd-array.ts";
+import {
+  type AxisSelection,
+  byteLengthOf,
+  contiguous,
+  contiguousStride,
+  type NdArray,
+  zeros,
+} from "../../src/core/nd-array.ts";
 import { type ChunkSource, PlainChunks, ShardedChunks } from "./chunk-source.ts";
 import { concurrently } from "./concurrently.ts";
 import { constantArray } from "./fill-value.ts";
@@ -11,10 +18,21 @@ import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import type { ArrayMetadata } from "./metadata.ts";
 import { type ArrayNode, findNode } from "./nodes.ts";
 import type { ZarrArray } from "./reader-types.ts";
-import { chunksOf, copyChunk, isWholeChunk, keepAxes, resolveSelection } from "./region.ts";
+import {
+  type Box,
+  chunkBox,
+  chunksOf,
+  copyChunk,
+  intersect,
+  isWholeChunk,
+  keepAxes,
+  resolveSelection,
+} from "./region.ts";
 
 /** Chunks that one `read` fetches and decodes at the same time. */
 const CONCURRENCY = 8;
+/** Chunks of one shard that are fetched together have at most so many bytes, before they were packed. */
+const GROUP_BYTES = 8 * 2 ** 20;
 
 /** An array of Zarr v3 or v2, regular or sharded. */
 export class NativeZarrArray implements ZarrArray {
@@ -77,20 +95,22 @@ export class NativeZarrArray implements ZarrArray {
     checkAborted(options.signal, { operation: "read", identifier: this.path });
     const region = resolveSelection(selection, this.shape);
     const { chunkShape } = this;
-    const chunks = chunksOf(region, chunkShape);
-    const first = chunks.next();
+    const first = chunksOf(region, chunkShape).next();
     // A frame is one chunk: it goes to the caller as it was decoded.
     if (!first.done && isWholeChunk(region, first.value, chunkShape)) {
-      const chunk = await this.#chunk(first.value, options);
+      const chunk = await this.#decode(first.value, await this.#chunks.read(first.value, options));
       if (isRowMajor(chunk)) return keepAxes(chunk, region.keptAxes);
+      return keepAxes(contiguous(chunk), region.keptAxes);
     }
     const shape = region.stop.map((to, axis) => to - (region.start[axis] as number));
     const out = zeros(shape, this.dtype);
-    const copy = async (at: readonly number[]): Promise<void> => {
-      copyChunk(await this.#chunk(at, options), at, out, region);
-    };
-    if (!first.done) await copy(first.value);
-    await concurrently(chunks, CONCURRENCY, copy);
+    await concurrently(this.#groups(region), CONCURRENCY, async (group) => {
+      const stored = await this.#chunks.readTogether(group, options);
+      await concurrently(group.keys(), CONCURRENCY, async (i) => {
+        const at = group[i] as readonly number[];
+        copyChunk(await this.#decode(at, stored[i]), at, out, region);
+      });
+    });
     return keepAxes(out, region.keptAxes);
   }
 
@@ -113,15 +133,30 @@ export class NativeZarrArray implements ZarrArray {
     this.#metadata = node.metadata as ArrayMetadata;
   }
 
-  /** The elements of one chunk, also those beyond the edge of the array. */
-  async #chunk(at: readonly number[], options: OperationOptions): Promise<NdArray> {
-    checkAborted(options.signal, { operation: "read", identifier: this.path });
+  /** The chunks of a region, those of one shard together, as far as memory allows. */
+  *#groups(region: Box): Generator<number[][]> {
+    const { shards, unitShape, chunkShape } = this.layout;
+    const most =
+      shards === undefined
+        ? 1
+        : Math.max(1, Math.floor(GROUP_BYTES / byteLengthOf({ shape: chunkShape, dtype: this.dtype })));
+    for (const unit of chunksOf(region, unitShape)) {
+      let group: number[][] = [];
+      for (const chunk of chunksOf(intersect(region, chunkBox(unit, unitShape)), chunkShape)) {
+        group.push(chunk);
+        if (group.length < most) continue;
+        yield group;
+        group = [];
+      }
+      if (group.length > 0) yield group;
+    }
+  }
+
+  /** The elements of one chunk, also those beyond the edge of the array; the fill value where nothing is stored. */
+  async #decode(at: readonly number[], stored: Uint8Array | undefined): Promise<NdArray> {
     const { codecs, chunkShape } = this.layout;
-    const bytes = await namingChunk(this.#store, this.path, at, async () => {
-      const stored = await this.#chunks.read(at, options);
-      return stored && codecs.decode(stored, chunkShape);
-    });
-    return bytes ?? constantArray(chunkShape, this.dtype, this.fillValue);
+    if (stored === undefined) return constantArray(chunkShape, this.dtype, this.fillValue);
+    return namingChunk(this.#store, this.path, at, () => codecs.decode(stored, chunkShape));
   }
 }
 

@@ -8,6 +8,8 @@ import { ShardIndex, shardIndexBytes } from "./shard.ts";
 export interface ChunkSource {
   /** The stored bytes of a chunk, or `undefined` for one that was never stored. */
   read(chunk: readonly number[], options: OperationOptions): Promise<Uint8Array | undefined>;
+  /** The same for several chunks that lie in one shard: of one version of it, and by as few requests as the store makes. */
+  readTogether(chunks: readonly (readonly number[])[], options: OperationOptions): Promise<(Uint8Array | undefined)[]>;
 }
 
 /** Chunks that are values of their own. */
@@ -22,6 +24,10 @@ export class PlainChunks implements ChunkSource {
 
   read(chunk: readonly number[], options: OperationOptions): Promise<Uint8Array | undefined> {
     return unlessMissing(() => this.#store.read(this.#key(chunk), options));
+  }
+
+  readTogether(chunks: readonly (readonly number[])[], options: OperationOptions): Promise<(Uint8Array | undefined)[]> {
+    return Promise.all(chunks.map((chunk) => this.read(chunk, options)));
   }
 }
 
@@ -55,16 +61,27 @@ export class ShardedChunks implements ChunkSource {
   }
 
   async read(chunk: readonly number[], options: OperationOptions): Promise<Uint8Array | undefined> {
+    return (await this.readTogether([chunk], options))[0];
+  }
+
+  async readTogether(
+    chunks: readonly (readonly number[])[],
+    options: OperationOptions,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const [first] = chunks;
+    if (first === undefined) return [];
     const { chunksPerShard } = this.#layout;
-    const key = this.#key(chunk.map((at, axis) => Math.floor(at / (chunksPerShard[axis] as number))));
-    const within = chunk.reduce((sum, at, axis) => {
-      const count = chunksPerShard[axis] as number;
-      return sum * count + (at % count);
-    }, 0);
+    const key = this.#key(first.map((at, axis) => Math.floor(at / (chunksPerShard[axis] as number))));
+    const numbers = chunks.map((chunk) =>
+      chunk.reduce(
+        (sum, at, axis) => sum * (chunksPerShard[axis] as number) + (at % (chunksPerShard[axis] as number)),
+        0,
+      ),
+    );
     for (let attempt = 1; ; attempt++) {
       try {
         const shard = await this.#shard(key, options);
-        return shard === undefined ? undefined : await this.#readChunk(key, shard, within, options);
+        return shard === undefined ? chunks.map(() => undefined) : await this.#readChunks(key, shard, numbers, options);
       } catch (error) {
         this.#known.delete(key);
         // Replaced between two of our reads; a shard that is replaced that often is not ours to wait for.
@@ -73,20 +90,29 @@ export class ShardedChunks implements ChunkSource {
     }
   }
 
-  async #readChunk(
+  async #readChunks(
     key: string,
     shard: KnownShard,
-    within: number,
+    numbers: readonly number[],
     options: OperationOptions,
-  ): Promise<Uint8Array | undefined> {
-    const location = shard.index.get(within);
-    if (location === undefined) return undefined;
-    const { offset, length } = location;
-    if (offset >= shard.start && offset + length <= shard.stop) {
-      return this.#store.read(key, { ...options, range: location, ifMatch: shard.etag });
+  ): Promise<(Uint8Array | undefined)[]> {
+    const places = numbers.map((number) => shard.index.get(number));
+    const ranges = places.filter((place) => place !== undefined);
+    for (const { offset, length } of ranges) {
+      if (offset >= shard.start && offset + length <= shard.stop) continue;
+      const message = `The index of shard "${key}" puts a chunk at ${offset}…${offset + length}, where none can be`;
+      throw new StorageError("CORRUPT", message, { identifier: key });
     }
-    const message = `The index of shard "${key}" puts a chunk at ${offset}…${offset + length}, where none can be`;
-    throw new StorageError("CORRUPT", message, { identifier: key });
+    const condition = { ...options, ifMatch: shard.etag };
+    const [only] = ranges;
+    const stored =
+      only === undefined
+        ? []
+        : ranges.length === 1
+          ? [await this.#store.read(key, { ...condition, range: only })]
+          : await this.#store.readRanges(key, ranges, condition);
+    let next = 0;
+    return places.map((place) => (place === undefined ? undefined : stored[next++]));
   }
 
   async #shard(key: string, options: OperationOptions): Promise<KnownShard | undefined> {

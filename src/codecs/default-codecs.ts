@@ -8,6 +8,7 @@ import { ndjsonCodec } from "./ndjson.ts";
 import { npyCodec } from "./npy.ts";
 import { npzCodec } from "./npz.ts";
 import { createPngCodec } from "./png.ts";
+import { roiCodec } from "./roi/roi-codec.ts";
 import { textCodec } from "./text.ts";
 import { tiffCodec } from "./tiff/tiff-codec.ts";
 import { createWebpCodec } from "./webp.ts";
@@ -24,6 +25,7 @@ export function createCodecs(): CodecSet {
     jsonCodec,
     ndjsonCodec,
     csvCodec,
+    roiCodec,
     textCodec,
     bytesCodec,
   ]);

@@ -16,6 +16,29 @@ export { ndjsonCodec } from "./ndjson.ts";
 export { npyCodec } from "./npy.ts";
 export { type NpzOptions, npzCodec } from "./npz.ts";
 export { createPngCodec } from "./png.ts";
+export { createRoi, type RoiInit } from "./roi/check-roi.ts";
+export {
+  type BoxRoi,
+  type CompositeRoi,
+  type ImageRoi,
+  isRoi,
+  type LineRoi,
+  type MaskRoi,
+  type PathRoi,
+  type PathSegment,
+  type PointRoi,
+  type Roi,
+  type RoiBase,
+  type RoiFlag,
+  type RoiKind,
+  type RoiPoint,
+  type RoiPosition,
+  type RotatedEllipseRoi,
+  type RotatedRectangleRoi,
+  roiFlags,
+  type TextRoi,
+} from "./roi/roi.ts";
+export { roiCodec } from "./roi/roi-codec.ts";
 export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";
 export { encodeTiff, type TiffOptions } from "./tiff/encode.ts";

@@ -10,7 +10,7 @@ import type { DataSource, LoadOptions } from "./data-source.ts";
 import type { DType } from "./dtype.ts";
 import { StorageError } from "./errors.ts";
 import { type AxisSelection, copyArray, isNdArray, type NdArray, sliceArray } from "./nd-array.ts";
-import { resolveSelection } from "./selection.ts";
+import { type ResolvedSelection, resolveSelection } from "./selection.ts";
 
 /** One resolution of a stored array. */
 export interface ArrayLevel {
@@ -68,8 +68,8 @@ export interface RegionRequest {
 
 /** Options of {@link sampleRegion}. */
 export interface SampleOptions extends LoadOptions {
-  /** The part of the stored array that counts as the array; the request is about its axes. Default: all of it. */
-  readonly within?: readonly AxisSelection[] | undefined;
+  /** The part of the stored array that counts as the array, or parts, each of the one before. Default: all of it. */
+  readonly within?: readonly (readonly AxisSelection[])[] | undefined;
 }
 
 /** A part of an array, and where it is from. */
@@ -92,9 +92,17 @@ export interface RegionSample {
   readonly readAs: "region" | "whole";
 }
 
+/** A source that knows better than {@link sampleRegion} where its values are from: a view of others, for example. */
+export interface SampledSource {
+  /** As {@link sampleRegion}, which calls it. */
+  sample(path: string, request: RegionRequest, options?: SampleOptions): Promise<RegionSample>;
+}
+
 /**
  * Reads a box of an array at one of its resolutions.
  *
+ * @param source - Any source. One that has a `sample` of its own ({@link SampledSource}) is asked; one that reads parts
+ * ({@link RegionSource}) reads no more than the box; of any other, all is loaded.
  * @throws A {@link StorageError}: `INVALID_DATA` for a request that makes no sense, or a value that is no array;
  * `OUT_OF_RANGE` for a box outside the array, or a resolution that it does not have; otherwise as `load`.
  */
@@ -105,6 +113,8 @@ export async function sampleRegion(
   options: SampleOptions = {},
 ): Promise<RegionSample> {
   checkRequest(request);
+  const { sample } = source as Partial<SampledSource>;
+  if (typeof sample === "function") return sample.call(source, path, request, options);
   const { within = [], ...load } = options;
   const regions = isRegionSource(source) ? source : undefined;
   const whole = regions === undefined ? wholeArray(await source.load(path, load), path) : undefined;
@@ -140,8 +150,8 @@ interface Projected {
   readonly downsampling: readonly number[];
 }
 
-function project(level: ArrayLevel, within: readonly AxisSelection[], full: ArrayLevel): Projected {
-  const { start, stop, keptAxes } = resolveSelection(within, full.shape);
+function project(level: ArrayLevel, within: SampleOptions["within"], full: ArrayLevel): Projected {
+  const { start, stop, keptAxes } = resolveParts(within ?? [], full.shape);
   const selection = level.shape.map((length, axis) => {
     const step = level.downsampling[axis] as number;
     // The last element of a resolution may stand for less than a whole step.
@@ -158,6 +168,26 @@ function project(level: ArrayLevel, within: readonly AxisSelection[], full: Arra
     }),
     downsampling: keptAxes.map((axis) => level.downsampling[axis] as number),
   };
+}
+
+/** Parts of parts, as one of the whole. */
+function resolveParts(parts: readonly (readonly AxisSelection[])[], shape: readonly number[]): ResolvedSelection {
+  let whole = resolveSelection([], shape);
+  for (const part of parts) {
+    const { start, stop, keptAxes } = whole;
+    const inner = resolveSelection(
+      part,
+      keptAxes.map((axis) => (stop[axis] as number) - (start[axis] as number)),
+    );
+    const from = [...start];
+    const to = [...stop];
+    keptAxes.forEach((axis, i) => {
+      from[axis] = (start[axis] as number) + (inner.start[i] as number);
+      to[axis] = (start[axis] as number) + (inner.stop[i] as number);
+    });
+    whole = { start: from, stop: to, keptAxes: inner.keptAxes.map((i) => keptAxes[i] as number) };
+  }
+  return whole;
 }
 
 function chooseLevel(

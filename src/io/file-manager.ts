@@ -17,6 +17,7 @@ import { baseName, joinKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
 import type { NdArray } from "../core/nd-array.ts";
 import type { LoadArraysOptions } from "../core/readable-backend.ts";
+import { type RegionRequest, type RegionSample, type SampleOptions, sampleRegion } from "../core/region.ts";
 import type { WithContext } from "../core/special-backends.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { type CollectOptions, collectTree, type DirectoryTree } from "./collect-tree.ts";
@@ -160,6 +161,11 @@ export class FileManager {
   ): Promise<NdArray[]> {
     const values = await this.loadBatch<Context>(paths, backend, options);
     return values.map((value, i) => checkNdArray(value, { backend, operation: "load", identifier: paths[i] }));
+  }
+
+  /** Reads a box of an array at one of its resolutions, with a record of what was read. See {@link sampleRegion}. */
+  async sample(path: string, backend: string, request: RegionRequest, options?: SampleOptions): Promise<RegionSample> {
+    return sampleRegion(await this.#with("load", backend), path, request, options);
   }
 
   /** Saves one value. See {@link DataSink.save}. */

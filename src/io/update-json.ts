@@ -39,7 +39,8 @@ export interface JsonUpdate<T> {
  *
  * @param target - A byte store, or a file-like backend (disk, S3, any with codecs).
  * @param change - Gets a document of its own, which it may change, and returns the new one; `undefined` keeps the old
- * one and writes nothing. Called again whenever somebody else was faster, so it does nothing but compute.
+ * one and writes nothing. Called again whenever somebody else was faster, so it does nothing but compute. `stored` is
+ * the document as its bytes are, `undefined` where nothing is stored; it is not to be written into.
  * @throws A {@link StorageError}: `NOT_FOUND` (nothing there, no default), `CORRUPT` (not JSON), `INVALID_DATA` (the
  * result is not JSON: NaN, dates, `undefined` inside), `READ_ONLY`, `ABORTED`, `CONFLICT` (others were faster all the
  * time, or a lost answer leaves open whose change it was), and `UNSUPPORTED` where the store has no compare-and-set that
@@ -57,7 +58,7 @@ export interface JsonUpdate<T> {
 export async function updateJson<T = unknown>(
   target: ByteStore | BackendBase,
   key: string,
-  change: (value: T) => T | undefined | Promise<T | undefined>,
+  change: (value: T, stored: Uint8Array | undefined) => T | undefined | Promise<T | undefined>,
   options: UpdateJsonOptions = {},
 ): Promise<JsonUpdate<T>> {
   const store = await storeOf(target, "updateJson");
@@ -80,7 +81,7 @@ export async function updateJson<T = unknown>(
   for (;;) {
     checkAborted(signal, context);
     const old = await readVersion(store, normal, options);
-    const next = await change((await decode(old?.bytes)) as T);
+    const next = await change((await decode(old?.bytes)) as T, old?.bytes);
     if (next === undefined && old !== undefined) {
       return { value: (await decode(old.bytes)) as T, etag: old.etag };
     }

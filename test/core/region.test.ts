@@ -141,10 +141,39 @@ describe("sampling a region", () => {
   it("of a part of the stored array counts that part as the array", async () => {
     const full = counted(2, 4, 5);
     for (const source of [new Whole(full), new Pyramid(full, 1)]) {
-      const sample = await sampleRegion(source, "a", { origin: [1, 1], shape: [2, 3] }, { within: [1] });
+      const sample = await sampleRegion(source, "a", { origin: [1, 1], shape: [2, 3] }, { within: [[1]] });
       expect(sample).toMatchObject({ origin: [1, 1], sourceShape: [4, 5] });
       expect(values(sample.array)).toEqual([26, 27, 28, 31, 32, 33]);
     }
+  });
+
+  it("of a part of a part counts as slicing twice", async () => {
+    const full = counted(3, 4, 5, 6);
+    const parts = [
+      [1, [1, 4], null],
+      [[-2, 3], 2],
+    ] as const;
+    for (const source of [new Whole(full), new Pyramid(full, 1)]) {
+      const { array, sourceShape } = await sampleRegion(source, "a", { origin: [1], shape: [4] }, { within: parts });
+      expect(sourceShape).toEqual([2, 6]);
+      expect(values(array)).toEqual(
+        values(sliceArray(sliceArray(sliceArray(full, parts[0]), parts[1]), [null, [1, 5]])),
+      );
+    }
+  });
+
+  it("is the source's own where it has one", async () => {
+    const source = Object.assign(new Whole(counted(2, 2)), {
+      sample: async (path: string) => ({
+        ...(await sampleRegion(new Whole(counted(4, 4)), path, request)),
+        isOwn: true,
+      }),
+    });
+    const request = { origin: [0, 0], shape: [9, 9] };
+    expect(await sampleRegion(source, "a", request)).toMatchObject({ isOwn: true, sourceShape: [4, 4] });
+    expect(await rejectionOf(sampleRegion(source, "a", { origin: [], shape: [] }))).toMatchObject({
+      code: "INVALID_DATA",
+    });
   });
 
   it("gives what slicing the loaded array gives, whatever the part and the box (a law)", async () => {
@@ -157,7 +186,7 @@ describe("sampling a region", () => {
         const [height, width] = part.shape.slice(-2) as [number, number];
         const request = { origin: [y[0], x[0]], shape: [y[1] - y[0], x[1] - x[0]] };
         for (const source of [new Whole(full), new Pyramid(full, 2)]) {
-          const options = { within: [first, second] };
+          const options = { within: [[first, second]] };
           if (y[0] >= height || x[0] >= width) {
             expect(await rejectionOf(sampleRegion(source, "a", request, options))).toMatchObject({
               code: "OUT_OF_RANGE",

@@ -5,17 +5,26 @@
  * @module
  */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
+import type { NdArray } from "../../../src/core/nd-array.ts";
+import type { NgffImage } from "./read-image.ts";
 import type { NgffReport } from "./validate.ts";
+import type { WriteImageOptions } from "./write-image.ts";
+import type { WriteLabelsOptions } from "./write-labels.ts";
 
 export type { FoundContent } from "./attributes.ts";
 export { fromAttributes, toAttributes } from "./attributes.ts";
 export { validateAttributes } from "./check-attributes.ts";
+export type { DownsampleMethod } from "./downsample.ts";
 export type { AxisInput, ChannelInput, MultiscaleInput, PerAxis, WellEntry } from "./metadata.ts";
 export { axesOf, multiscaleOf, omeroOf, withWell } from "./metadata.ts";
 export type * from "./model.ts";
+export type { ImageOptions, LevelLayoutOptions } from "./plan-image.ts";
+export type { NgffImage, NgffLevel } from "./read-image.ts";
 export type { NgffRule, NgffViolation } from "./rules.ts";
 export { ngffRules } from "./rules.ts";
 export type { NgffReport } from "./validate.ts";
+export type { WriteImageOptions } from "./write-image.ts";
+export type { WriteLabelsOptions } from "./write-labels.ts";
 
 /**
  * Checks what is at a path of a store against OME-NGFF 0.4 and 0.5: a plate, a well, an image, labels, or images as
@@ -28,4 +37,71 @@ export type { NgffReport } from "./validate.ts";
 export async function validateNgff(store: ByteStore, path = "", options: OperationOptions = {}): Promise<NgffReport> {
   const { validateHierarchy } = await import("./validate.ts");
   return validateHierarchy(store, path, options);
+}
+
+/**
+ * Writes an image in several resolutions, with axes, units, scales and channels. It is seen whole or not at all.
+ *
+ * Levels: whole numbers are averaged and rounded to the nearest, halves upwards; at odd edges over the elements that are
+ * there. A scale is that of full resolution times the elements that became one; a translation puts the middle of each
+ * element where the middle of its block is.
+ *
+ * @param store - Stays the caller's.
+ * @param path - Key of the group that is made; `""` is the root of the store.
+ * @param array - 2 to 5 axes, any strides; borrowed until the promise settles.
+ * @throws A `StorageError` `ALREADY_EXISTS`, `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`: nothing was written.
+ * @example
+ * ```ts
+ * import { zeros } from "sluice";
+ * import { writeImage } from "sluice/backends/zarr/ngff";
+ * import { createRegistry } from "sluice/registry";
+ * await using store = await createRegistry().openStore("memory");
+ * await writeImage(store, "cells", zeros([2, 1024, 1024], "uint16"), {
+ *   axes: ["c", "y", "x"],
+ *   scale: { y: 0.325, x: 0.325 },
+ *   units: { y: "micrometer", x: "micrometer" },
+ *   channels: [{ label: "DAPI", color: "0000FF" }, { label: "GFP", color: "00FF00", window: { end: 4000 } }],
+ * });
+ * ```
+ */
+export async function writeImage(
+  store: ByteStore,
+  path: string,
+  array: NdArray,
+  options: WriteImageOptions = {},
+): Promise<void> {
+  const { writeNgffImage } = await import("./write-image.ts");
+  await writeNgffImage(store, path, array, options);
+}
+
+/**
+ * Writes labels of an image: whole numbers, with the axes and the levels of the image.
+ *
+ * @param store - Stays the caller's.
+ * @param imagePath - Key of the group of the image.
+ * @param name - Name of the labels; they come to `labels/<name>` below the image, and into the list there.
+ * @param array - Each axis as long as that of the image, or 1; borrowed until the promise settles.
+ * @throws A `StorageError` `NOT_FOUND`, `DTYPE_MISMATCH`, `SHAPE_MISMATCH`, `INVALID_DATA`, `ALREADY_EXISTS`: nothing
+ * was written.
+ */
+export async function writeLabels(
+  store: ByteStore,
+  imagePath: string,
+  name: string,
+  array: NdArray,
+  options: WriteLabelsOptions = {},
+): Promise<void> {
+  const { writeNgffLabels } = await import("./write-labels.ts");
+  await writeNgffLabels(store, imagePath, name, array, options);
+}
+
+/**
+ * Opens an image, or labels, of version 0.4 or 0.5. Arrays are opened when a level is asked for.
+ *
+ * @param store - Stays the caller's; the levels read from it as long as they are used.
+ * @throws A `StorageError` `NOT_FOUND`, `INVALID_DATA` for what is no image, `CORRUPT`.
+ */
+export async function readImage(store: ByteStore, path = "", options: OperationOptions = {}): Promise<NgffImage> {
+  const { openNgffImage } = await import("./read-image.ts");
+  return openNgffImage(store, path, options);
 }

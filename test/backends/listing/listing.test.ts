@@ -82,16 +82,20 @@ describe("a listing", () => {
     expect((await store.stat("p/a.json")).kind).toBe("file");
   });
 
-  it("of a disk shows neither links nor empty directories", async () => {
+  it("of a disk shows links to files as files, and neither links to directories nor empty ones", async () => {
     const root = await mkdtemp(join(tmpdir(), "sluice-listing-"));
     await mkdir(join(root, "p/empty/deeper"), { recursive: true });
     await mkdir(join(root, "p/full"));
     await writeFile(join(root, "p/full/a.json"), "1");
     await symlink("full", join(root, "p/link"));
+    await symlink("a.json", join(root, "p/full/b.json"));
+    await symlink("gone.json", join(root, "p/full/c.json"));
     const backend = new ListingBackend(new DiskStore({ root }), { prefix: "p/" });
     expect(await backend.listDir("")).toEqual(["full"]);
     expect([await backend.exists("empty"), await backend.isDir("full")]).toEqual([false, true]);
-    expect(await backend.listFiles("", { recursive: true })).toEqual(["full/a.json"]);
+    expect(await backend.listFiles("", { recursive: true })).toEqual(["full/a.json", "full/b.json"]);
+    expect([await backend.listDir("full"), await backend.load("full/b.json")]).toEqual([["a.json", "b.json"], 1]);
+    expect([await backend.exists("full/b.json"), await backend.exists("full/c.json")]).toEqual([true, false]);
     await rm(root, { recursive: true });
   });
 

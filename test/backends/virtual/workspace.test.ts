@@ -140,12 +140,26 @@ describe("a reference", () => {
 
   it("can lead to another workspace", async () => {
     const memory = new RegionMemory();
+    const plain = new CountedMemory();
     await memory.save(counted(2, 3, 4, 5), "a");
     const inner = await over(memory, { v: at("a", { axes: [1] }) });
     const outer = await over(inner, { w: at("v", { axes: [2], selection: [[1, 3], null] }) });
     expect(bitsOf(await outer.load("w"))).toEqual(bitsOf(sliceArray(counted(2, 3, 4, 5), [1, 2, [1, 3], null])));
     expect(memory.regions).toEqual([{ path: "a", shape: [2, 5] }]);
     expect(await outer.levels("w")).toEqual([{ shape: [2, 5], dtype: "uint32", downsampling: [1, 1] }]);
+    // Also by way of a FileManager, and of memory that reads no parts: the record is that of the value behind.
+    await plain.save(counted(2, 3, 4, 5), "a");
+    const views = [await over(plain, { v: at("a", { axes: [1] }) }), inner];
+    for (const [view, readAs] of [
+      [views[0], "whole"],
+      [views[1], "region"],
+    ] as const) {
+      const files = new FileManager({ o: await over(view as BackendBase, { w: at("v", { axes: [2] }) }) });
+      const sample = await files.sample("w", "o", { origin: [1, 3], shape: [2, 9] });
+      expect(sample).toMatchObject({ readAs, address: "a", sourceShape: [4, 5], array: { shape: [2, 2] } });
+      expect(bitsOf(sample.array)).toEqual(bitsOf(sliceArray(counted(2, 3, 4, 5), [1, 2, [1, 3], [3, 5]])));
+    }
+    expect(plain.loads).toEqual(["a"]);
     expect(await outer.sample("w", { origin: [1, 3], shape: [9, 9] })).toMatchObject({
       sourceShape: [2, 5],
       backend: "m",
@@ -439,6 +453,26 @@ describe("saves", () => {
     expect(await rejectionOf(workspace.save("ours", "b"))).toMatchObject({ code: "ALREADY_EXISTS" });
     expect(await rejectionOf(workspace.save("ours", "c", { ifExists: "replace" }))).toMatchObject({ code: "CONFLICT" });
     expect([await memory.load("b"), await memory.exists("c")]).toEqual(["theirs", false]);
+    // The answer speaks of the path as it was given.
+    expect(await workspace.save("ours", "./d//e")).toMatchObject({ status: "created", identifier: "./d//e" });
+  });
+
+  it("fail in the name of the path, the target and the address; also where nothing can be saved", async () => {
+    const memory = new MemoryBackend({ instance: "m" });
+    const workspace = await over(memory, { a: at("x") }, { writeTo: { backend: "m", folder: "out" } });
+    const error = await rejectionOf(workspace.save(() => 1, "d/b"));
+    expect(error).toMatchObject({ code: "INVALID_DATA", identifier: "d/b" });
+    expect(error.message).toMatch(/^"d\/b" \("out\/d\/b" in "m"\): /);
+    expect([await workspace.exists("d/b"), await memory.exists("out/d/b")]).toEqual([false, false]);
+    const onlyReads = await over(await over(memory, {}), {}, { writeTo: "m" });
+    expect(await rejectionOf(onlyReads.save(1, "b"))).toMatchObject({ code: "READ_ONLY" });
+  });
+
+  it("in the place of an image keep its well and field", async () => {
+    const coordinates = { well: "A01", field: 1, channel: 1, z: 1, t: 1 };
+    const workspace = await over(new MemoryBackend(), { a: at("x", { coordinates, axes: [0] }) }, { writeTo: "m" });
+    await workspace.save(counted(2), "a", { ifExists: "replace" });
+    expect(await workspace.entry("a")).toEqual({ backend: "m", address: "a", coordinates });
   });
 
   it("of a batch are all checked before the first is written", async () => {

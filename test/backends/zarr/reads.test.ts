@@ -39,7 +39,9 @@ class Meter extends MeterStore {
     const before = this.counts();
     await run();
     const after = this.counts();
-    const bytes = (after.get("read")?.bytesOut ?? 0) - (before.get("read")?.bytesOut ?? 0);
+    const bytesOf = (counts: typeof after) =>
+      (counts.get("read")?.bytesOut ?? 0) + (counts.get("readRanges")?.bytesOut ?? 0);
+    const bytes = bytesOf(after) - bytesOf(before);
     const operations = [...after].filter(([name, { count }]) => count > (before.get(name)?.count ?? 0));
     return { keys: [...this.keys].sort(), bytes, operations: operations.map(([name]) => name).sort() };
   }
@@ -73,8 +75,10 @@ describe("a read", () => {
     expect(first).toEqual({ keys: ["a/c/1/0/0", "a/c/1/0/0"], bytes: index + 512 * 512, operations: ["read", "stat"] });
     const second = await meter.during(() => array.read([39]));
     expect(second).toEqual({ keys: ["a/c/1/0/0"], bytes: 512 * 512, operations: ["read"] });
+    // Two chunks of each of two shards: those of one shard by one request.
     const line = await meter.during(() => array.read([[38, 42], 0]));
-    expect(line.bytes).toBe(4 * 512 * 512 + index);
+    expect(line).toMatchObject({ bytes: 4 * 512 * 512 + index, operations: ["read", "readRanges", "stat"] });
+    expect(line.keys).toEqual(["a/c/2/0/0"]);
   });
 
   it("of a part of a plane in small chunks of a shard moves only those", async () => {
