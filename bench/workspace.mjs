@@ -2,6 +2,8 @@
 
 import { openWorkspace } from "../dist/backends/virtual/index.js";
 import { BackendSet, createRegistry } from "../dist/registry/index.js";
+import { noiseFrames } from "./support/frames.mjs";
+import { interleave } from "./support/interleave.mjs";
 
 const wells = 384;
 const perWell = 260;
@@ -66,3 +68,58 @@ console.log(`  listed, by pattern           ${micro(filtered)} a path`);
 console.log(`  listed, a well of ${perWell}        ${micro(folder, 1000 * perWell)} a path`);
 await workspace.close();
 await backends.close();
+
+// A plate of 384 wells on disk, one image each.
+await interleave(
+  "384 wells of 520 × 696, from a folder of TIFF files",
+  [
+    {
+      name: "disk backend",
+      run: (directory) =>
+        plate(
+          directory,
+          (set) => set.get("raw"),
+          (i) => nameOf(i),
+        ),
+    },
+    {
+      name: "virtual workspace",
+      run: (directory) =>
+        plate(
+          directory,
+          (set) => set.get("plate"),
+          (i) => `${wellOf(i)}/${wellOf(i)}_f001_c1_z001_t001.tiff`,
+        ),
+    },
+  ],
+  { rounds, unit: "wells/s" },
+);
+
+async function plate(root, open, pathOf) {
+  const set = new BackendSet(createRegistry(), {
+    raw: { use: "disk", root, durability: "none" },
+    plate: { use: "virtual", source: "raw", grammar: "opera_phenix" },
+  });
+  const disk = await set.get("raw");
+  const [image] = noiseFrames(1, [520, 696]);
+  const wanted = Array.from({ length: 384 }, (_, i) => i);
+  await disk.saveBatch(
+    wanted.map(() => image),
+    wanted.map(nameOf),
+  );
+  const source = await open(set);
+  const start = performance.now();
+  await source.loadBatch(wanted.map(pathOf));
+  const seconds = (performance.now() - start) / 1000;
+  await set.close();
+  return { amount: wanted.length, seconds };
+}
+
+function nameOf(i) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `r${two(Math.floor(i / 24) + 1)}c${two((i % 24) + 1)}f01p01-ch1sk1fk1fl1.tiff`;
+}
+
+function wellOf(i) {
+  return `${String.fromCharCode(65 + Math.floor(i / 24))}${String((i % 24) + 1).padStart(2, "0")}`;
+}
