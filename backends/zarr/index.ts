@@ -9,6 +9,7 @@ import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
+import type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 import type { ZarrOptions } from "./options.ts";
 import type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
@@ -17,6 +18,7 @@ export type { Cast } from "./cast.ts";
 export type { Compressor, CompressorName } from "./codec-options.ts";
 export type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
 export type { FillValue } from "./fill-value.ts";
+export type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 export type { Attributes, NamedConfiguration } from "./metadata.ts";
 export type { ArrayLayoutOptions, NewArrayOptions } from "./new-array.ts";
 export type { ZarrOptions } from "./options.ts";
@@ -122,6 +124,21 @@ export async function consolidateMetadata(
 ): Promise<number> {
   const { consolidateZarr } = await import("./consolidated.ts");
   return consolidateZarr(store, path, options);
+}
+
+/**
+ * Finds what killed processes left in hierarchies, and removes it if told to: arrays that were being saved or removed. One
+ * that was away from its place for another to come goes back.
+ *
+ * @param search - `remove`: default false, which changes nothing; `olderThanMs`: how long it must have been quiet, by
+ * default a day; `path`: where to look.
+ */
+export async function recoverZarr(
+  store: ByteStore,
+  search: LeftoverSearch & { readonly remove?: boolean | undefined } = {},
+): Promise<ZarrLeftover[]> {
+  const { findZarrLeftovers, removeZarrLeftovers } = await import("./leftovers.ts");
+  return search.remove ? removeZarrLeftovers(store, search) : findZarrLeftovers(store, search);
 }
 
 /** The `zarr` backend: values of a hierarchy in any byte store, and frames of acquisitions. */

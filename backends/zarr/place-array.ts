@@ -13,18 +13,16 @@ import {
   type OperationOptions,
 } from "../../src/core/byte-store.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
-import { baseName, joinKey, parentKey } from "../../src/core/key.ts";
+import { baseName, joinKey } from "../../src/core/key.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
-import { claim, clearBelow, deleteKeys, dropClaim, newId, publish, removeArray } from "./claims.ts";
+import { claim, clearBelow, deleteKeys, dropClaim, publish, removeArray } from "./claims.ts";
 import { concurrently } from "./concurrently.ts";
 import type { ArrayPlan } from "./create.ts";
+import { hiddenBeside, parseHidden } from "./hidden.ts";
 import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import { encodeMetadata } from "./metadata.ts";
 import { METADATA_NAMES, readDocument } from "./nodes.ts";
-
-/** Names of hidden directories: arrays under way, and arrays that were replaced. */
-const HIDDEN = /^\.sluice-(new|old)-[0-9a-f]{16}$/;
 
 /** Values that are copied at the same time. */
 const COPIES_AT_ONCE = 8;
@@ -39,7 +37,7 @@ export interface Placement extends OperationOptions {
 
 /** True for names that nobody may use, and that no listing has. */
 export function isReserved(name: string): boolean {
-  return METADATA_NAMES.has(name) || HIDDEN.test(name);
+  return METADATA_NAMES.has(name) || parseHidden(name) !== undefined;
 }
 
 /**
@@ -192,7 +190,7 @@ async function throughHidden(
   options: OperationOptions,
   make: (place: string) => Promise<void>,
 ): Promise<void> {
-  const place = joinKey(parentKey(path), `.sluice-new-${newId()}`);
+  const place = hiddenBeside(path, "new");
   try {
     await make(place);
     await swapIn(store, place, path, mayReplace, options);
@@ -217,7 +215,7 @@ async function swapIn(
   } catch (error) {
     if (!mayReplace || !isStorageError(error, "ALREADY_EXISTS")) throw error;
   }
-  const old = joinKey(parentKey(to), `.sluice-old-${newId()}`);
+  const old = hiddenBeside(to, "old");
   await store.renameDirectory(to, old, { signal });
   try {
     await store.renameDirectory(from, to);
@@ -230,9 +228,9 @@ async function swapIn(
 
 /** Removes a directory: it is gone from its place in one step. */
 async function removeDirectory(store: DirectoryStore, path: string, { signal }: OperationOptions): Promise<void> {
-  const old = joinKey(parentKey(path), `.sluice-old-${newId()}`);
-  await store.renameDirectory(path, old, { signal });
-  await store.removeDirectory(old, { recursive: true });
+  const gone = hiddenBeside(path, "gone");
+  await store.renameDirectory(path, gone, { signal });
+  await store.removeDirectory(gone, { recursive: true });
 }
 
 async function keysBelow(store: ByteStore, path: string, { signal }: OperationOptions): Promise<string[]> {

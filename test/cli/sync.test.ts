@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { scratchFolder, sluice } from "./command.ts";
@@ -35,6 +35,25 @@ describe("sluice sync", () => {
 });
 
 describe("sluice recover", () => {
+  it("finds arrays that a killed process was saving, and removes them", async () => {
+    const folder = scratchFolder({});
+    const left = join(folder, "plate/.sluice-new-0123456789abcdef.A01");
+    mkdirSync(left, { recursive: true });
+    writeFileSync(join(left, "zarr.json"), "{}");
+    writeFileSync(join(folder, "plate/zarr.json"), "{}");
+    const found = await sluice(["recover", folder, "--older-than", "0"]);
+    expect(found.output).toMatch(
+      /plate\/\.sluice-new-0123456789abcdef\.A01 {2}unfinished\n1 array under way when a process was killed, found\n/,
+    );
+    const gone = await sluice(["recover", join(folder, "plate"), "--older-than", "0", "--remove"]);
+    expect(gone.output).toContain("1 array under way when a process was killed, removed");
+    expect(readdirSync(join(folder, "plate"))).toEqual(["zarr.json"]);
+    // A young one may be under way still.
+    mkdirSync(left);
+    writeFileSync(join(left, "zarr.json"), "{}");
+    expect((await sluice(["recover", folder])).output).toBe("0 leftovers, 0 B, found\n");
+  });
+
   it("lists what is left over and removes it when told; values and files of live processes stay", async () => {
     const folder = scratchFolder({ "value.txt": "value" });
     const left = ".sluice-tmp-elsewhere.12.34.abc";

@@ -1,6 +1,7 @@
 /** `sluice recover` */
 import type { DiskMaintenance, Leftover } from "../../../backends/disk/index.ts";
 import type { PendingUpload, S3Extras } from "../../../backends/s3/index.ts";
+import { recoverZarr, type ZarrLeftover } from "../../../backends/zarr/index.ts";
 import type { ByteStore } from "../../core/byte-store.ts";
 import { StorageError } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
@@ -29,12 +30,14 @@ export async function recover(
     const uploads: PendingUpload[] = [];
     if (options.remove) uploads.push(...(await place.store.removeUploads(search)));
     else for await (const upload of place.store.findUploads(search)) uploads.push(upload);
+    const arrays = await recoverZarr(place.store, { ...options, path: place.key, olderThanMs: hours, signal });
     const end = options.remove
       ? "removed"
       : uploads.length > 0
         ? "found; --remove removes those of a day or more"
         : "found";
-    terminal.print({ address, removed: options.remove ?? false, uploads }, [
+    terminal.print({ address, removed: options.remove ?? false, uploads, arrays }, [
+      ...arrayLines(arrays, options),
       ...uploads.map(({ key, startedMs, uploadId }) => `${key}  ${new Date(startedMs).toISOString()}  ${uploadId}`),
       `${plural(uploads.length, "unfinished upload")}, ${end}`,
     ]);
@@ -54,13 +57,28 @@ export async function recover(
   const found: Leftover[] = [];
   if (options.remove) found.push(...(await place.store.removeLeftovers(search)));
   else for await (const leftover of place.store.findLeftovers(search)) found.push(leftover);
+  const arrays = await recoverZarr(place.store, { ...options, path: place.key, olderThanMs: hours, signal });
   const byteLength = found.reduce((sum, leftover) => sum + leftover.byteLength, 0);
   const verdict = options.remove ? "removed" : found.length > 0 ? "found; --remove removes what is listed" : "found";
-  terminal.print({ address, removed: options.remove ?? false, leftovers: found }, [
+  terminal.print({ address, removed: options.remove ?? false, leftovers: found, arrays }, [
+    ...arrayLines(arrays, options),
     ...found.map((leftover) => `${leftover.path}  ${formatBytes(leftover.byteLength)}`),
     `${plural(found.length, "leftover")}, ${formatBytes(byteLength)}, ${verdict}`,
   ]);
   return undefined;
+}
+
+/** What is said of arrays that were under way; nothing where there are none. */
+function arrayLines(arrays: readonly ZarrLeftover[], { remove = false }: RecoverOptions): string[] {
+  if (arrays.length === 0) return [];
+  const lines = arrays.map(({ key, kind, belongsTo }) => {
+    const fate = belongsTo === undefined ? "" : ` ${remove ? "went" : "goes"} back to ${belongsTo}`;
+    return `${key}  ${kind}${fate}`;
+  });
+  return [
+    ...lines,
+    `${plural(arrays.length, "array")} under way when a process was killed, ${remove ? "removed" : "found"}`,
+  ];
 }
 
 function isMaintained(store: ByteStore): store is ByteStore & DiskMaintenance {

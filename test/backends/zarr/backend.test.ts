@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DiskStore } from "../../../backends/disk/store.ts";
 import { ZarrBackend } from "../../../backends/zarr/backend.ts";
-import { createArray, openArray, zarr } from "../../../backends/zarr/index.ts";
+import { createArray, openArray, recoverZarr, zarr } from "../../../backends/zarr/index.ts";
 import { BackendSet } from "../../../registry/backend-set.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
 import type { ByteStore } from "../../../src/core/byte-store.ts";
@@ -25,7 +25,9 @@ const byRow = { chunkShape: [1, 4], compressor: "none" } as const;
 class WatchedStore extends WrappedStore {
   /** Runs after each change; may throw in its place. */
   after: (change: number) => Promise<void> = async () => {};
+  before: (change: number) => Promise<void> = async () => {};
   changes = 0;
+  underWay = 0;
   failAt = Number.POSITIVE_INFINITY;
 
   constructor(inner: ByteStore) {
@@ -47,7 +49,9 @@ class WatchedStore extends WrappedStore {
   async #watched<T>(run: () => Promise<T>): Promise<T> {
     const change = ++this.changes;
     if (change === this.failAt) throw new StorageError("NO_SPACE", "the store is full");
-    const result = await run();
+    await this.before(change);
+    this.underWay++;
+    const result = await run().finally(() => this.underWay--);
     await this.after(change);
     return result;
   }
@@ -304,6 +308,55 @@ describe("the Zarr backend", () => {
     await backend.save(rows(2), "a", { ifExists: "replace" });
     expect(bitsOf(await backend.load("a"))).toEqual(bitsOf(rows(2)));
   });
+
+  it.each(places)(
+    "has what a killed process left removed, and an array that was away put back (%s)",
+    async (_, fresh) => {
+      const { store, dispose } = await fresh();
+      const hour = 3_600_000;
+      const later = () => Date.now() + hour;
+      const keys = async () => (await keysOf(store)).filter((key) => key !== "zarr.json");
+      await new ZarrBackend(store).save(rows(1), "kept", byRow);
+      const before = await keys();
+      // Killed at each change of a first save, and of one that replaces it.
+      for (const ifExists of ["error", "replace"] as const) {
+        for (let killedAt = 1; killedAt < 12; killedAt++) {
+          const dying = new WatchedStore(store);
+          const dead = new Promise<never>(() => {});
+          let isDead = false;
+          dying.before = async (change) => {
+            isDead ||= change >= killedAt;
+            if (isDead) await dead;
+          };
+          const path = ifExists === "replace" ? "kept" : "a";
+          const ended = new ZarrBackend(dying).save(rows(2), path, { ...byRow, ifExists }).then(() => "saved");
+          await Promise.race([ended, expect.poll(() => isDead, { interval: 1, timeout: 5000 }).toBe(true)]);
+          if (!isDead) {
+            expect(bitsOf(await new ZarrBackend(store).load(path))).toEqual(bitsOf(rows(2)));
+            if (path === "a") await new ZarrBackend(store).delete("a");
+            break;
+          }
+          // What was begun before the kill ends as it would.
+          await expect.poll(() => dying.underWay, { interval: 1 }).toBe(0);
+          const spared = await recoverZarr(store, { remove: true, olderThanMs: 2 * hour, nowMs: later() });
+          expect(spared).toEqual([]);
+          await recoverZarr(store, { remove: true, olderThanMs: hour - 1000, nowMs: later() });
+          expect(await recoverZarr(store, { olderThanMs: 0, nowMs: later() })).toEqual([]);
+          const backend = new ZarrBackend(store);
+          if (store.capabilities.directories || ifExists === "error") {
+            expect(await keys(), `${ifExists}, killed at ${killedAt}`).toEqual(before);
+            expect(bitsOf(await backend.load("kept"))).toEqual(bitsOf(rows(1)));
+          } else {
+            // Where there are no directories, an array that is replaced is lost with the process.
+            expect([before, []]).toContainEqual(await keys());
+            await backend.save(rows(1), "kept", { ...byRow, ifExists: "replace" });
+          }
+        }
+      }
+      await store.close();
+      await dispose?.();
+    },
+  );
 
   it("only reads where the store only reads", async () => {
     const inner = memoryStore();
