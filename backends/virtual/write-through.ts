@@ -1,7 +1,7 @@
 /** Saves of a workspace: the value goes to a real backend, then its path into the mapping. */
 import type { BackendBase } from "../../src/core/backend.ts";
 import { DataSink, type IfExists, type SaveOptions, type SaveResult } from "../../src/core/data-sink.ts";
-import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { Latest } from "./latest.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
@@ -13,7 +13,13 @@ import type { WriteTarget } from "./workspace-parts.ts";
 /** What a save did, and the mapping that it left, where it changed it. */
 export interface WroteThrough {
   readonly saved: SaveResult;
-  readonly state?: MappingState;
+  readonly state?: MappingState | undefined;
+}
+
+/** A mapping that was written for several savers; those whose entry it refused are told why. */
+interface Flushed {
+  readonly state: MappingState | undefined;
+  readonly failures: ReadonlyMap<string, unknown>;
 }
 
 /** Writes values into one backend and their paths into the mapping. */
@@ -92,7 +98,9 @@ export class WriteThrough {
     const policy = ifExists === "replace" ? "replace" : "error";
     const saved = await this.#write(data, entry, { ...options, ifExists: policy }, context);
     this.#pending.set(key, { entry, mayReplace: ifExists === "replace" });
-    const state = await this.#flush.run();
+    const { state, failures } = await this.#flush.run();
+    const failure = failures.get(key);
+    if (failure !== undefined) throw failure;
     return { saved: this.#named(saved, there === undefined ? "created" : "replaced", key), state };
   }
 
@@ -120,9 +128,26 @@ export class WriteThrough {
       : { ...result, status, identifier };
   }
 
-  async #writePending(): Promise<MappingState> {
+  async #writePending(): Promise<Flushed> {
     const entries = this.#pending;
     this.#pending = new Map();
-    return this.#mapping.add(entries);
+    const failures = new Map<string, unknown>();
+    if (entries.size > 1) {
+      try {
+        return { state: await this.#mapping.add(entries), failures };
+      } catch (error) {
+        // Only what is wrong with one of the entries can be better for the others.
+        if (!isStorageError(error, "CONFLICT", "IS_A_DIRECTORY", "NOT_A_DIRECTORY")) throw error;
+      }
+    }
+    let state: MappingState | undefined;
+    for (const [key, entry] of entries) {
+      try {
+        state = await this.#mapping.add(new Map([[key, entry]]));
+      } catch (error) {
+        failures.set(key, error);
+      }
+    }
+    return { state, failures };
   }
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MemoryBackend } from "../../../backends/memory/backend.ts";
-import { openWorkspace, type WorkspaceEntry } from "../../../backends/virtual/index.ts";
+import { MemoryStore } from "../../../backends/memory/store.ts";
+import { formatMapping, openWorkspace, type WorkspaceEntry } from "../../../backends/virtual/index.ts";
 import { BackendSet } from "../../../registry/backend-set.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
 import type { BackendBase } from "../../../src/core/backend.ts";
@@ -490,6 +491,29 @@ describe("saves", () => {
     expect(await memory.listFiles("")).toEqual([]);
     await workspace.saveBatch([1, 2, 3], ["c", "d/y", "e"]);
     expect(await workspace.loadBatch(["e", "d/y", "c"])).toEqual([3, 2, 1]);
+  });
+
+  it("that the mapping refuses fail alone, and those beside them arrive", async () => {
+    const memory = new MemoryBackend({ instance: "m" });
+    const store = new MemoryStore();
+    const write = (entries: Record<string, WorkspaceEntry>) =>
+      store.write("map.json", new TextEncoder().encode(formatMapping({ version: 1, entries })));
+    await write({});
+    const mapping = { store, key: "map.json" };
+    const backends = new Map([["m", memory]]);
+    const workspace = await openWorkspace({ mapping, backends, writeTo: "m", refresh: "manual" });
+    // Somebody else maps two of the paths, unseen.
+    await write({ x: at("elsewhere"), "d/below": at("elsewhere") });
+    const results = await workspace.saveBatch([1, 2, 3, 4], ["w", "x", "y", "d"], { onError: "collect" });
+    expect(results.map((result) => (result.status === "failed" ? result.error.code : result.status))).toEqual([
+      "created",
+      "CONFLICT",
+      "created",
+      "IS_A_DIRECTORY",
+    ]);
+    const { entries } = await workspace.toMapping();
+    expect(Object.keys(entries)).toEqual(["x", "d/below", "w", "y"]);
+    expect(entries.x).toEqual(at("elsewhere"));
   });
 
   it("of two processes into one mapping file both arrive", async () => {
