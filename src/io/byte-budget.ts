@@ -1,35 +1,84 @@
 /** Keeps what several hold in memory at once below a number of bytes. */
+import { checkAborted } from "../core/checks.ts";
 
-/** Lets work begin in the order in which it came, as long as there is room for it; what needs more than all, alone. */
+interface Waiter {
+  readonly byteLength: number;
+  readonly proceed: () => void;
+}
+
+/** Gives out room in the order in which it is asked for. What needs more than there is gets all of it, alone. */
 export class ByteBudget {
   readonly #limit: number;
+  readonly #waiters: Waiter[] = [];
   #used = 0;
-  readonly #waiting: { readonly byteLength: number; readonly begin: () => void }[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Runs work that holds so many bytes. */
+  /** Bytes given out. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Runs work that holds so many bytes, as soon as there is room. */
   async run<T>(byteLength: number, work: () => Promise<T>): Promise<T> {
-    await new Promise<void>((begin) => {
-      this.#waiting.push({ byteLength, begin });
-      this.#admit();
-    });
+    const giveBack = await this.take(byteLength);
     try {
       return await work();
     } finally {
-      this.#used -= byteLength;
-      this.#admit();
+      giveBack();
     }
   }
 
+  /** Waits for room. Resolves to the function that gives it back, once. Rejects with `ABORTED` when the signal fires. */
+  async take(byteLength: number, signal?: AbortSignal): Promise<() => void> {
+    checkAborted(signal, {});
+    if (this.#waiters.length > 0 || !this.#fits(byteLength)) await this.#wait(byteLength, signal);
+    else this.#used += byteLength;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#used -= byteLength;
+      this.#admit();
+    };
+  }
+
+  #wait(byteLength: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        // One behind may fit where this one did not.
+        this.#admit();
+        try {
+          checkAborted(signal, {});
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const waiter: Waiter = {
+        byteLength,
+        proceed: () => {
+          signal?.removeEventListener("abort", leave);
+          resolve();
+        },
+      };
+      this.#waiters.push(waiter);
+      signal?.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  #fits(byteLength: number): boolean {
+    return this.#used === 0 || this.#used + byteLength <= this.#limit;
+  }
+
   #admit(): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (this.#used > 0 && this.#used + next.byteLength > this.#limit) return;
-      this.#waiting.shift();
+    for (let next = this.#waiters[0]; next !== undefined; next = this.#waiters[0]) {
+      if (!this.#fits(next.byteLength)) return;
+      this.#waiters.shift();
       this.#used += next.byteLength;
-      next.begin();
+      next.proceed();
     }
   }
 }
