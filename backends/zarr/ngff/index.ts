@@ -5,14 +5,20 @@
  * @module
  */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
+import type { SaveResult } from "../../../src/core/data-sink.ts";
 import type { NdArray } from "../../../src/core/nd-array.ts";
+import type { BatchFiles } from "./batch-files.ts";
 import type { NgffImage } from "./read-image.ts";
 import type { NgffReport } from "./validate.ts";
+import type { SaveBatchOptions } from "./write-batch.ts";
 import type { WriteImageOptions } from "./write-image.ts";
 import type { WriteLabelsOptions } from "./write-labels.ts";
+import type { WellInput, WriteWellOptions } from "./write-plate.ts";
 
 export type { FoundContent } from "./attributes.ts";
 export { fromAttributes, toAttributes } from "./attributes.ts";
+export type { BatchFile, BatchFiles } from "./batch-files.ts";
+export type { BatchAxis, BatchLabel, BatchLayout } from "./batch-layout.ts";
 export { validateAttributes } from "./check-attributes.ts";
 export type { DownsampleMethod } from "./downsample.ts";
 export type { AxisInput, ChannelInput, MultiscaleInput, PerAxis, WellEntry } from "./metadata.ts";
@@ -23,8 +29,10 @@ export type { NgffImage, NgffLevel } from "./read-image.ts";
 export type { NgffRule, NgffViolation } from "./rules.ts";
 export { ngffRules } from "./rules.ts";
 export type { NgffReport } from "./validate.ts";
+export type { SaveBatchOptions } from "./write-batch.ts";
 export type { WriteImageOptions } from "./write-image.ts";
 export type { WriteLabelsOptions } from "./write-labels.ts";
+export type { WellImage, WellInput, WriteWellOptions } from "./write-plate.ts";
 
 /**
  * Checks what is at a path of a store against OME-NGFF 0.4 and 0.5: a plate, a well, an image, labels, or images as
@@ -104,4 +112,82 @@ export async function writeLabels(
 export async function readImage(store: ByteStore, path = "", options: OperationOptions = {}): Promise<NgffImage> {
   const { openNgffImage } = await import("./read-image.ts");
   return openNgffImage(store, path, options);
+}
+
+/**
+ * Writes images into a well of a plate. Other images of the well, and other wells, stay as they are; several processes
+ * may add to one plate. The well lists its images when they are written, and the plate the well after that; plate, row
+ * and well are made where they are missing.
+ *
+ * @param store - Stays the caller's.
+ * @param path - Key of the plate.
+ * @throws A `StorageError` `ALREADY_EXISTS`, `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`: nothing was written.
+ */
+export async function writeWell(
+  store: ByteStore,
+  path: string,
+  well: WellInput,
+  options: WriteWellOptions = {},
+): Promise<void> {
+  const { writeNgffWell } = await import("./write-plate.ts");
+  await writeNgffWell(store, path, well, options);
+}
+
+/**
+ * Writes the wells of a plate, one after another, as `writeWell` does: wells that come later need not be in memory.
+ *
+ * @param wells - A list, or what makes the wells.
+ */
+export async function writePlate(
+  store: ByteStore,
+  path: string,
+  wells: Iterable<WellInput> | AsyncIterable<WellInput>,
+  options: WriteWellOptions = {},
+): Promise<void> {
+  for await (const well of wells) await writeWell(store, path, well, options);
+}
+
+/**
+ * Saves a batch of images `[y, x]` as a well of a plate: the layout says at which place of which array each of them
+ * stands. Everything is checked before the first write; a batch that is refused leaves nothing, and images that are there
+ * already stay unless `ifExists` is `"replace"`. Each item is found again under its path: see {@link batchFiles}.
+ *
+ * @param store - Stays the caller's.
+ * @param paths - Where each item is found again, below the plate.
+ * @returns What became of each item.
+ * @throws A `StorageError` `INVALID_DATA` (a layout that is not dense, …), `SHAPE_MISMATCH`, `DTYPE_MISMATCH` (items of
+ * several types and no `cast`), `INVALID_KEY`, `ALREADY_EXISTS`: nothing was written.
+ * @example
+ * ```ts
+ * import { zeros } from "sluice";
+ * import { saveBatch } from "sluice/backends/zarr/ngff";
+ * import { createRegistry } from "sluice/registry";
+ * await using store = await createRegistry().openStore("memory");
+ * const coordinates = [1, 2].flatMap((field) => ["w1", "w2"].map((c) => ({ field, c })));
+ * const images = coordinates.map(() => zeros([64, 64], "uint16"));
+ * const paths = coordinates.map(({ field, c }) => `plate/A01_s${field}_${c}.tif`);
+ * const layout = { axes: [{ name: "field" }, { name: "c" }], image: "field", coordinates, row: "A", column: "01" };
+ * await saveBatch(store, images, paths, { layout, scale: { y: 0.65, x: 0.65 } });
+ * ```
+ * @see OpenHCS `io/zarr.py`, `save_batch`
+ */
+export async function saveBatch(
+  store: ByteStore,
+  dataList: readonly unknown[],
+  paths: readonly string[],
+  options: SaveBatchOptions,
+): Promise<SaveResult[]> {
+  const { writeBatch } = await import("./write-batch.ts");
+  return writeBatch(store, dataList, paths, options);
+}
+
+/**
+ * Finds what {@link saveBatch} saved under the paths that it was given. Paths are kept relative to the plate, so a plate
+ * can be moved.
+ *
+ * @param store - Stays the caller's.
+ */
+export async function batchFiles(store: ByteStore): Promise<BatchFiles> {
+  const { BatchFiles } = await import("./batch-files.ts");
+  return new BatchFiles(store);
 }

@@ -3,8 +3,9 @@ import { type ByteStore, isDirectoryStore, type OperationOptions } from "../../.
 import { StorageError } from "../../../src/core/errors.ts";
 import { joinKey, parentKey } from "../../../src/core/key.ts";
 import type { NdArray } from "../../../src/core/nd-array.ts";
-import { claim, clearBelow, dropClaim, newId, publish } from "../claims.ts";
+import { claim, clearBelow, dropClaim, publish } from "../claims.ts";
 import { type ArrayPlan, requireGroup } from "../create.ts";
+import { hiddenBeside } from "../hidden.ts";
 import { type Attributes, encodeMetadata, groupMetadata } from "../metadata.ts";
 import { findNode } from "../nodes.ts";
 import { moveNode, removeGroup, removeNode, saveArray } from "../place-array.ts";
@@ -39,7 +40,7 @@ export async function placeGroup(
   };
   const documents = groupDocuments(plan);
   if (isDirectoryStore(store) && path !== "") {
-    const place = joinKey(parentKey(path), `.sluice-new-${newId()}`);
+    const place = hiddenBeside(path, "new");
     try {
       await plan.fill(place);
       for (const [name, document] of documents) {

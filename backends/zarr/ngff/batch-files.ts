@@ -1,0 +1,120 @@
+/** Finds the items of batches again by the paths that they were saved under. */
+import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
+import { isInside, joinKey, parentKey } from "../../../src/core/key.ts";
+import { type AxisSelection, copyArray, type NdArray, sliceArray } from "../../../src/core/nd-array.ts";
+import { concurrently } from "../concurrently.ts";
+import { isRecord } from "../metadata.ts";
+import { findNode } from "../nodes.ts";
+import { openZarrArray } from "../reader.ts";
+import { fromAttributes } from "./attributes.ts";
+import type { NgffMultiscale, NgffWell } from "./model.ts";
+import { ownAttributes } from "./place-well.ts";
+
+/** One item of a batch. */
+export interface BatchFile {
+  /** Key of the group of the image that it is part of. */
+  readonly image: string;
+  /** Key of the array of that image. */
+  readonly array: string;
+  /** Its place along the axes before y and x. */
+  readonly index: readonly number[];
+}
+
+/** What is remembered of a well; as long as the plate gives it the same mark. */
+interface RememberedWell {
+  readonly mark: string;
+  readonly files: ReadonlyMap<string, BatchFile>;
+}
+
+/** Wells that are looked at at the same time. */
+const AT_ONCE = 8;
+
+/**
+ * The files of the plates of a store. What wells say is remembered as long as the plate gives them the same mark, so a
+ * look at a path costs one read of the plate's metadata; reading changes nothing.
+ */
+export class BatchFiles {
+  readonly #store: ByteStore;
+  readonly #wells = new Map<string, RememberedWell>();
+
+  constructor(store: ByteStore) {
+    this.#store = store;
+  }
+
+  /** The item that was saved under a path; `undefined` if none was. */
+  async find(path: string, options: OperationOptions = {}): Promise<BatchFile | undefined> {
+    for (let plate = parentKey(path); ; plate = parentKey(plate)) {
+      for (const files of await this.#filesOf(plate, options)) {
+        const file = files.get(plate === "" ? path : path.slice(plate.length + 1));
+        if (file !== undefined) return file;
+      }
+      if (plate === "") return undefined;
+    }
+  }
+
+  /** Every item of one plate, by its path below the plate. */
+  async all(plate: string, options: OperationOptions = {}): Promise<ReadonlyMap<string, BatchFile>> {
+    return new Map((await this.#filesOf(plate, options)).flatMap((files) => [...files]));
+  }
+
+  /** The names of files and folders right below a directory that only batches know. */
+  async list(directory: string, options: OperationOptions = {}): Promise<Map<string, "file" | "directory">> {
+    const names = new Map<string, "file" | "directory">();
+    for (let plate = directory; ; plate = parentKey(plate)) {
+      for (const files of await this.#filesOf(plate, options)) {
+        for (const file of files.keys()) {
+          const path = joinKey(plate, file);
+          if (!isInside(path, directory) || path === directory) continue;
+          const [name = "", ...below] = path.slice(directory === "" ? 0 : directory.length + 1).split("/");
+          if (below.length > 0 || !names.has(name)) names.set(name, below.length > 0 ? "directory" : "file");
+        }
+      }
+      if (plate === "") return names;
+    }
+  }
+
+  /** Reads an item, or a part of it: only the chunks that it touches. */
+  async load(
+    file: BatchFile,
+    selection: readonly AxisSelection[] | undefined,
+    options: OperationOptions = {},
+  ): Promise<NdArray> {
+    const array = await openZarrArray(this.#store, file.array, options);
+    const item = await array.read([...file.index, ...(selection ?? [])], options);
+    // A chunk may hold more than the item, and nobody wants to keep all of it in memory.
+    return item.data.length > item.shape.reduce((product, length) => product * length, 1)
+      ? copyArray(sliceArray(item, []))
+      : item;
+  }
+
+  /** The files of each well of a plate, in the order of its wells. */
+  async #filesOf(plate: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>[]> {
+    const node = await findNode(this.#store, plate, options);
+    const { batches } = node?.kind === "group" ? ownAttributes(node.attributes) : {};
+    if (!isRecord(batches)) return [];
+    const wells = Object.keys(batches);
+    await concurrently(wells, AT_ONCE, async (well) => {
+      const key = joinKey(plate, well);
+      const mark = String(batches[well]);
+      if (this.#wells.get(key)?.mark !== mark) this.#wells.set(key, { mark, files: await this.#read(key, options) });
+    });
+    return wells.map((well) => (this.#wells.get(joinKey(plate, well)) as RememberedWell).files);
+  }
+
+  async #read(well: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>> {
+    const files = new Map<string, BatchFile>();
+    const node = await findNode(this.#store, well, options);
+    const content = node?.kind === "group" ? fromAttributes(node.attributes)?.content : undefined;
+    for (const { path } of (content?.well as NgffWell | undefined)?.images ?? []) {
+      const image = joinKey(well, path);
+      const group = await findNode(this.#store, image, options);
+      if (group?.kind !== "group") continue;
+      const { files: places } = ownAttributes(group.attributes);
+      const [multiscale] = (fromAttributes(group.attributes)?.content.multiscales ?? []) as NgffMultiscale[];
+      const array = joinKey(image, multiscale?.datasets[0]?.path ?? "0");
+      if (!isRecord(places)) continue;
+      for (const [file, index] of Object.entries(places)) files.set(file, { image, array, index: index as number[] });
+    }
+    return files;
+  }
+}
