@@ -106,6 +106,22 @@ export const builtins: readonly LazyBackend[] = [
     opens: { store: false, values: true, writer: false },
     load: () => import("../backends/listing/index.ts"),
   },
+  {
+    key: "stream",
+    aliases: ["websocket"],
+    contractVersion: 1,
+    summary: "Viewers: values as messages over WebSockets, acknowledged when they were processed",
+    capabilities: {
+      ...storageCapabilities,
+      read: false,
+      list: false,
+      directories: false,
+      requiresFilesystemValidation: false,
+      persistent: false,
+    },
+    opens: { store: false, values: true, writer: false },
+    load: () => import("../backends/stream/index.ts"),
+  },
 ];
 
 /** A new registry with the built-in backends. Nothing in it is shared with any other registry. */
