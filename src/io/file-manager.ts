@@ -21,31 +21,13 @@ import { type RegionRequest, type RegionSample, type SampleOptions, sampleRegion
 import type { WithContext } from "../core/special-backends.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { type CollectOptions, collectTree, type DirectoryTree } from "./collect-tree.ts";
+import type { Backends, FileManagerOptions, MirrorOptions, MoveOptions } from "./file-manager-options.ts";
 import { imageExtensions } from "./image-extensions.ts";
 import { needOperation, type Operation } from "./need-operation.ts";
 import { type BetweenOptions, type Ends, type TransferEnd, transferBetween } from "./transfer.ts";
 import type { CopyTreeOptions, SyncOptions, TreeItem } from "./tree-transfer.ts";
 
-/** Options of a {@link FileManager}. */
-export interface FileManagerOptions {
-  /** Overwrite policy of saves and transfers that name none. Default: that of each backend. */
-  readonly ifExists?: IfExists | undefined;
-}
-
-/** Options of {@link FileManager.move}. */
-export interface MoveOptions extends TransferOptions {
-  /** Replaces a symbolic link at the target, though never a file or a directory. Default `false`. */
-  readonly replaceSymlinks?: boolean | undefined;
-}
-
-/** Options of {@link FileManager.mirrorDirectoryWithSymlinks}. */
-export interface MirrorOptions extends CollectOptions {
-  /** Replaces symbolic links that are in the way, though never a file or a directory. Default `false`. */
-  readonly replaceSymlinks?: boolean | undefined;
-}
-
-/** What a {@link FileManager} is built on. */
-export type Backends = BackendSet | ReadonlyMap<string, BackendBase> | Readonly<Record<string, BackendBase>>;
+export type { Backends, FileManagerOptions, MirrorOptions, MoveOptions } from "./file-manager-options.ts";
 
 /**
  * Routes operations to backends.
