@@ -29,6 +29,8 @@ export interface ChunkWriterOptions {
   readonly fillValue: unknown;
   /** Nobody else writes to the array: chunks at the edge need no look before they are written. */
   readonly isExclusive?: boolean | undefined;
+  /** Called before each value is written; stops everything by rejecting. */
+  readonly beforeWrite?: (() => Promise<void>) | undefined;
 }
 
 /** Writes parts of one array. */
@@ -134,6 +136,7 @@ export class ChunkWriter {
         return;
       }
       const value = await this.#compose(chunks, edits, undefined, false);
+      await this.#options.beforeWrite?.();
       if (value === undefined) await store.delete(key, { signal: options.signal });
       else await store.write(key, value, { signal: options.signal });
     });

@@ -8,10 +8,18 @@ import { isStorageError, StorageError, throwFailures } from "../../src/core/erro
 import { joinKey } from "../../src/core/key.ts";
 import { changeDocument } from "./documents.ts";
 import { encodeMetadata, isRecord } from "./metadata.ts";
-import { CLAIM_FIELD, findNode, nodeOfV3 } from "./nodes.ts";
+import { CLAIM_FIELD, findNode, nodeOfV3, readDocument } from "./nodes.ts";
 
 /** Keys that go into one `deleteMany`, the limit of S3. */
 const DELETE_PAGE = 1000;
+
+/**
+ * How long a claim keeps others out who may replace what is there. Its owner renews it while it writes, and stops when it
+ * finds it taken: a process that was paused for longer does not write over what came after it. Clocks of machines that
+ * share a store may differ by less than this.
+ */
+const LEASE_MS = 60_000;
+const RENEWED_AFTER_MS = 10_000;
 
 /** One claim that was made. */
 export interface Claim {
@@ -29,9 +37,9 @@ export function newId(): string {
 /**
  * Claims a place.
  *
- * @param mayReplace - An array, or a claim that somebody else has (and may have left), is taken over; its chunks stay
- * until {@link clearBelow}. Otherwise `ALREADY_EXISTS`.
- * @throws A {@link StorageError} `ALREADY_EXISTS`, or `IS_A_DIRECTORY` for a group.
+ * @param mayReplace - An array, or a claim that somebody has left, is taken over; its chunks stay until
+ * {@link clearBelow}. Otherwise `ALREADY_EXISTS`.
+ * @throws A {@link StorageError} `ALREADY_EXISTS`, `IS_A_DIRECTORY` for a group, or `CONFLICT` for a claim that is young.
  */
 export async function claim(
   store: ByteStore,
@@ -41,7 +49,11 @@ export async function claim(
 ): Promise<Claim> {
   const id = newId();
   const context = { backend: store.name, operation: "save", identifier: path };
-  const check = (kind: "array" | "group" | "claim") => {
+  const check = (kind: "array" | "group" | "claim", sinceMs = 0) => {
+    if (mayReplace && Date.now() - sinceMs < LEASE_MS) {
+      const message = `"${path}" in "${store.name}" is being saved by somebody, or was when the process was killed; try again in a minute`;
+      throw new StorageError("CONFLICT", message, { ...context, retryable: true });
+    }
     if (kind === "group") throw new StorageError("IS_A_DIRECTORY", `"${path}" in "${store.name}" is a group`, context);
     if (mayReplace) return;
     const what = kind === "array" ? "exists" : "is being saved by somebody, or was when the process was killed,";
@@ -56,14 +68,48 @@ export async function claim(
   }
   await changeDocument(store, joinKey(path, "zarr.json"), options, (document) => {
     if (document !== undefined) {
-      const { kind } = nodeOfV3(document, path);
-      check(kind);
-      replaced = kind === "group" ? undefined : kind;
+      const node = nodeOfV3(document, path);
+      check(node.kind, node.kind === "claim" ? node.sinceMs : 0);
+      replaced = node.kind === "group" ? undefined : node.kind;
     }
     const claimed = { id, sinceMs: Date.now(), must_understand: false };
     return { zarr_format: 3, node_type: "group", attributes: {}, [CLAIM_FIELD]: claimed };
   });
   return { path, id, replaced };
+}
+
+/**
+ * Keeps a claim while its owner writes.
+ *
+ * @returns Called before each write; does something only when the claim is old enough to be renewed. Rejects with
+ * `CONFLICT` if somebody else has it.
+ */
+export function keepClaim(store: ByteStore, { path, id }: Claim, options: OperationOptions): () => Promise<void> {
+  let renewedMs = Date.now();
+  let renewing: Promise<void> | undefined;
+  const renew = async () => {
+    const sinceMs = Date.now();
+    await changeDocument(store, joinKey(path, "zarr.json"), options, (document) => {
+      const { [CLAIM_FIELD]: claimed } = document ?? {};
+      if (isRecord(claimed) && claimed.id === id) return { ...document, [CLAIM_FIELD]: { ...claimed, sinceMs } };
+      throw taken(store, path);
+    });
+    renewedMs = sinceMs;
+  };
+  return async () => {
+    if (Date.now() - renewedMs < RENEWED_AFTER_MS) return;
+    renewing ??= renew().finally(() => {
+      renewing = undefined;
+    });
+    await renewing;
+  };
+}
+
+/** True if a claim is still had by whoever made it. */
+export async function hasClaim(store: ByteStore, { path, id }: Claim): Promise<boolean> {
+  const document = await readDocument(store, joinKey(path, "zarr.json"), {});
+  const { [CLAIM_FIELD]: claimed } = document ?? {};
+  return isRecord(claimed) && claimed.id === id;
 }
 
 /** Puts metadata in place of a claim: from here on the array can be seen. */
@@ -82,9 +128,13 @@ export async function publish(
   await changeDocument(store, key, options, (document) => {
     const { [CLAIM_FIELD]: claimed } = document ?? {};
     if (isRecord(claimed) && claimed.id === id) return final;
-    const message = `"${path}" in "${store.name}" was taken by somebody else while it was saved`;
-    throw new StorageError("CONFLICT", message, { backend: store.name, operation: "save", identifier: path });
+    throw taken(store, path);
   });
+}
+
+function taken(store: ByteStore, path: string): StorageError {
+  const message = `"${path}" in "${store.name}" was taken by somebody else while it was saved`;
+  return new StorageError("CONFLICT", message, { backend: store.name, operation: "save", identifier: path });
 }
 
 /** Removes the claim itself; what it hid, if anything is left, can be seen again. */

@@ -16,7 +16,17 @@ import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { baseName, joinKey } from "../../src/core/key.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
-import { claim, clearBelow, deleteKeys, dropClaim, publish, removeArray } from "./claims.ts";
+import {
+  type Claim,
+  claim,
+  clearBelow,
+  deleteKeys,
+  dropClaim,
+  hasClaim,
+  keepClaim,
+  publish,
+  removeArray,
+} from "./claims.ts";
 import { concurrently } from "./concurrently.ts";
 import type { ArrayPlan } from "./create.ts";
 import { hiddenBeside, parseHidden } from "./hidden.ts";
@@ -54,11 +64,11 @@ export async function saveArray(
   plan: ArrayPlan,
   placement: Placement,
 ): Promise<void> {
-  await placeArray(store, path, plan.documents, placement, async (place) => {
+  await placeArray(store, path, plan.documents, placement, async (place, beforeWrite) => {
     const { metadata } = plan;
     const layout = arrayLayout(metadata, place) as ArrayLayout;
     const { fill_value: fillValue, shape } = metadata;
-    const writer = new ChunkWriter({ store, path, layout, fillValue, isExclusive: true });
+    const writer = new ChunkWriter({ store, path, layout, fillValue, isExclusive: true, beforeWrite });
     await writer.write({ start: shape.map(() => 0), stop: shape }, array, shape, { signal: placement.signal });
   });
 }
@@ -71,9 +81,9 @@ export async function copyArray(store: ByteStore, from: string, to: string, plac
     const document = await readDocument(store, joinKey(from, name), { signal });
     if (document !== undefined) documents.set(name, document);
   }
-  await placeArray(store, to, documents, placement, async (place) => {
+  await placeArray(store, to, documents, placement, async (place, beforeWrite) => {
     const chunks = (await keysBelow(store, from, { signal })).filter((key) => !METADATA_NAMES.has(baseName(key)));
-    await copyKeys(store, chunks, from, place, { signal });
+    await copyKeys(store, chunks, from, place, { signal }, beforeWrite);
   });
 }
 
@@ -153,7 +163,7 @@ async function placeArray(
   path: string,
   documents: ReadonlyMap<string, object>,
   { mayReplace, prepare, signal }: Placement,
-  fill: (place: string) => Promise<void>,
+  fill: (place: string, beforeWrite?: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   if (isDirectoryStore(store)) {
     await throughHidden(store, path, mayReplace, { signal }, async (place) => {
@@ -169,17 +179,20 @@ async function placeArray(
   const place = await claim(store, path, mayReplace, { signal });
   try {
     if (place.replaced !== undefined) await clearBelow(store, path, { signal });
-    await fill(path);
+    await fill(path, keepClaim(store, place, { signal }));
     await prepare();
     await publish(store, place, documents, { signal });
   } catch (error) {
-    // Not aborted: this is what has to be done after an abort.
-    await clearBelow(store, path, {}).then(
-      () => dropClaim(store, path, {}),
-      () => {},
-    );
+    await abandon(store, place).catch(() => {});
     throw error;
   }
+}
+
+/** Removes what was written behind a claim; never aborted, and nothing where somebody else has come meanwhile. */
+async function abandon(store: ByteStore, place: Claim): Promise<void> {
+  if (!(await hasClaim(store, place))) return;
+  await clearBelow(store, place.path, {});
+  await dropClaim(store, place.path, {});
 }
 
 /** Makes something in a hidden directory beside its place, and moves it there. */
@@ -246,8 +259,10 @@ async function copyKeys(
   from: string,
   to: string,
   { signal }: OperationOptions,
+  beforeWrite?: () => Promise<void>,
 ): Promise<void> {
   await concurrently(keys, COPIES_AT_ONCE, async (key) => {
+    await beforeWrite?.();
     await store.copy(key, to + key.slice(from.length), { signal });
   });
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { DiskStore } from "../../../backends/disk/store.ts";
 import { ZarrBackend } from "../../../backends/zarr/backend.ts";
 import { createArray, openArray, recoverZarr, zarr } from "../../../backends/zarr/index.ts";
@@ -305,8 +305,36 @@ describe("the Zarr backend", () => {
       code: "ALREADY_EXISTS",
       message: expect.stringMatching(/being saved by somebody, or was when the process was killed/),
     });
-    await backend.save(rows(2), "a", { ifExists: "replace" });
+    const replacing = () => backend.save(rows(2), "a", { ifExists: "replace" });
+    await expect(replacing()).rejects.toMatchObject({ code: "CONFLICT", retryable: true });
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 61_000);
+    onTestFinished(() => clock.mockRestore());
+    await replacing();
     expect(bitsOf(await backend.load("a"))).toEqual(bitsOf(rows(2)));
+  });
+
+  it("does not write over what came after it when it was paused, and leaves that alone", async () => {
+    const store = memoryStore();
+    const paused = new WatchedStore(store);
+    let goOn = () => {};
+    const pause = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    // The claim is made, and the first chunks; then nothing goes on.
+    paused.after = (change) => (change >= 2 ? pause : Promise.resolve());
+    const many = ndArray(new Uint8Array(40).fill(1), [40, 1]);
+    const first = new ZarrBackend(paused).save(many, "a", { chunkShape: [1, 1] });
+    const outcome = first.then(
+      () => "saved",
+      (error) => error.code,
+    );
+    await expect.poll(() => paused.changes, { interval: 1 }).toBeGreaterThan(8);
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 61_000);
+    onTestFinished(() => clock.mockRestore());
+    await new ZarrBackend(store).save(rows(2), "a", { ...byRow, ifExists: "replace" });
+    goOn();
+    expect(await outcome).toBe("CONFLICT");
+    expect(bitsOf(await new ZarrBackend(store).load("a"))).toEqual(bitsOf(rows(2)));
   });
 
   it.each(places)(
