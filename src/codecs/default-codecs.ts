@@ -8,6 +8,7 @@ import { ndjsonCodec } from "./ndjson.ts";
 import { npyCodec } from "./npy.ts";
 import { npzCodec } from "./npz.ts";
 import { createPngCodec } from "./png.ts";
+import { roiArchiveCodec } from "./roi/roi-archive-codec.ts";
 import { roiCodec } from "./roi/roi-codec.ts";
 import { textCodec } from "./text.ts";
 import { tiffCodec } from "./tiff/tiff-codec.ts";
@@ -26,6 +27,7 @@ export function createCodecs(): CodecSet {
     ndjsonCodec,
     csvCodec,
     roiCodec,
+    roiArchiveCodec,
     textCodec,
     bytesCodec,
   ]);

@@ -38,6 +38,7 @@ export {
   roiFlags,
   type TextRoi,
 } from "./roi/roi.ts";
+export { roiArchiveCodec } from "./roi/roi-archive-codec.ts";
 export { roiCodec } from "./roi/roi-codec.ts";
 export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";
