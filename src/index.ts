@@ -203,6 +203,14 @@ export {
 } from "./io/file-manager.ts";
 export { imageExtensions } from "./io/image-extensions.ts";
 export {
+  Materialization,
+  type MaterializeBackends,
+  type MaterializedItem,
+  type MaterializeOptions,
+  type MaterializeReport,
+  materialize,
+} from "./io/materialize.ts";
+export {
   type MergeJsonOptions,
   type MergePolicies,
   type MergePolicy,
