@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { CodecChain } from "../../../backends/zarr/codec-chain.ts";
 import type { NamedConfiguration } from "../../../backends/zarr/metadata.ts";
 import type { Endian } from "../../../src/core/dtype.ts";
-import { arrayToBytes, type NdArray, ndArray } from "../../../src/core/nd-array.ts";
+import { arrayToBytes, type NdArray, ndArray, zeros } from "../../../src/core/nd-array.ts";
 import { anyArray, bitsOf, ramp } from "../../support/arrays.ts";
 
 const blosc = (cname: string, shuffle: string, clevel = 5): NamedConfiguration => ({
@@ -126,6 +126,21 @@ describe("the codecs of an array", () => {
     other.fill(0x55, 0, 16);
     await expect(chain.decode(other, array.shape), "another head").rejects.toMatchObject(refusal);
   });
+
+  it.each(["zstd", "gzip", "lz4", "blosc zstd"])(
+    "%s that would fill the memory is refused before it does",
+    async (name) => {
+      const packer = packers[name] as NamedConfiguration;
+      for (const length of [300, 70_000, 4 * 2 ** 20]) {
+        const bomb = zeros([length], "uint8");
+        const stored = (await chainOf(bomb, [packer]).encode(bomb)).slice();
+        await expect(chainOf(bomb, [packer]).decode(stored, [length - 1])).rejects.toMatchObject({
+          code: "CORRUPT",
+          message: expect.stringContaining(`codec "${packer.name}"`),
+        });
+      }
+    },
+  );
 
   it("a checksum finds every flipped bit", async () => {
     const array = ramp([4], "uint16");
