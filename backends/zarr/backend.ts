@@ -7,7 +7,6 @@ import { type Capabilities, storageCapabilities } from "../../src/core/capabilit
 import { checkNdArray } from "../../src/core/checks.ts";
 import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
 import type { LoadOptions } from "../../src/core/data-source.ts";
-import { type DType, fromTypestr, isDType } from "../../src/core/dtype.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { parentKey } from "../../src/core/key.ts";
 import {
@@ -24,8 +23,10 @@ import { type Cast, castArray } from "./cast.ts";
 import { formatFor, planArray, requireGroup } from "./create.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { type StoredLevel, storedLevels } from "./levels.ts";
-import type { ArrayLayoutOptions } from "./new-array.ts";
-import { type ArrayNode, findNode, type ZarrNode } from "./nodes.ts";
+import { type ArrayLayoutOptions, layoutOptionsOf } from "./new-array.ts";
+import { type BatchFile, BatchFiles, partOfPlate } from "./ngff/batch-files.ts";
+import type { SaveBatchOptions } from "./ngff/write-batch.ts";
+import { dtypeOfNode, findNode, type ZarrNode } from "./nodes.ts";
 import {
   copyArray,
   copyGroup,
@@ -52,6 +53,12 @@ export interface ZarrSaveOptions extends SaveOptions, ArrayLayoutOptions {
   /** Stores elements of another type. Without it, arrays keep theirs. */
   readonly cast?: Cast | undefined;
 }
+
+/**
+ * Options of {@link ZarrBackend.saveBatch}. With a `layout`, the batch becomes a well of an OME-Zarr plate, as by `saveBatch`
+ * of `sluice/backends/zarr/ngff`; without, each value goes to its path.
+ */
+export type ZarrBatchOptions = ZarrSaveOptions & BatchOptions & Omit<Partial<SaveBatchOptions>, "files">;
 
 /** Options of {@link ZarrBackend.load}. */
 export interface ZarrLoadOptions extends LoadOptions {
@@ -85,6 +92,8 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   readonly #files: FileBackend;
   readonly #layout: NonNullable<ZarrBackendOptions["layout"]>;
   readonly #release: (store: ByteStore) => Promise<void>;
+  /** Items of batches, which are parts of arrays. */
+  readonly #batches: BatchFiles;
   readonly #turns = new KeyedQueue();
 
   constructor(store: ByteStore, options: ZarrBackendOptions = {}) {
@@ -102,6 +111,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
     };
     this.#files = new FileBackend(store, { key: "zarr", instance: options.instance ?? "zarr" });
     this.#layout = options.layout ?? {};
+    this.#batches = new BatchFiles(store);
     this.#release = options.release ?? ((opened) => opened.close());
   }
 
@@ -120,9 +130,15 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   override saveBatch(
     dataList: readonly unknown[],
     identifiers: readonly string[],
-    options: ZarrSaveOptions & BatchOptions = {},
+    options: ZarrBatchOptions = {},
   ): Promise<SaveResult[]> {
-    return super.saveBatch(dataList, identifiers, options);
+    const { layout, ifExists = this.ifExists, compressor = this.#layout.compressor } = options;
+    if (layout === undefined) return super.saveBatch(dataList, identifiers, options);
+    return this.perform("saveBatch", identifiers[0] ?? "", options, async () => {
+      const { writeBatch } = await import("./ngff/write-batch.ts");
+      const given = { ...options, layout, ifExists, compressor, files: this.#batches };
+      return writeBatch(this.store, dataList, identifiers, given, this.#layout.zarrFormat);
+    });
   }
 
   /** Where an array is the first of a multiscale image, the resolutions that the image lists. */
@@ -146,6 +162,8 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
       const array = await openArrayNode(this.store, node, { signal });
       return array.read(selection, { signal });
     }
+    const item = await this.#itemAt(key, node, { signal });
+    if (item !== undefined) return this.#batches.load(item, selection, { signal });
     const { kind } = await this.#statOf(key, node, options);
     const context = { backend: this.name, operation: "load", identifier: key };
     if (kind === "missing") throw new StorageError("NOT_FOUND", `No "${key}" in "${this.name}"`, context);
@@ -170,15 +188,18 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   protected override async *doList(key: string, options: OperationOptions): AsyncIterable<DirectoryEntry> {
     const prefix = key === "" ? "" : `${key}/`;
     let page: Promise<DirectoryEntry | undefined>[] = [];
+    const seen = new Set<string>();
     for await (const entry of this.store.list({ prefix, delimiter: "/", signal: options.signal })) {
       const name = entry.key.slice(prefix.length);
       if (isReserved(name)) continue;
+      seen.add(name);
       page.push(this.#describe(name, entry.key, entry.kind, options));
       if (page.length < LOOKS_AT_ONCE) continue;
       yield* (await Promise.all(page)).filter((found) => found !== undefined);
       page = [];
     }
     yield* (await Promise.all(page)).filter((found) => found !== undefined);
+    for (const [name, kind] of await this.#batches.list(key, options)) if (!seen.has(name)) yield { name, kind };
   }
 
   protected override doSave(
@@ -197,6 +218,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
       }
       if (kind === "file" && ifExists === "skip") return { status: "skipped", identifier: key };
       if (kind === "file" && ifExists === "error") throw this.#exists(key, context);
+      if (await this.#itemAt(key, node, { signal })) throw partOfPlate(key, context);
       const isArray = isNdArray(data) && (options.format === undefined || options.format === "zarr");
       if (isArray) {
         await this.#saveArray(data, key, options);
@@ -209,6 +231,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   protected override async doDelete(key: string, kind: BackendStat["kind"], options: OperationOptions): Promise<void> {
     if (kind === "directory") return removeGroup(this.store, key, options);
     const node = await this.#find(key, options);
+    if (await this.#itemAt(key, node, options)) throw partOfPlate(key, { backend: this.name });
     await removeNode(this.store, key, node?.kind === "array", options);
   }
 
@@ -248,7 +271,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
     // A save that names its codecs leaves none of the backend's.
     const { compressor, codecs, ...layout } = this.#layout;
     const usual = options.compressor === undefined && options.codecs === undefined ? { compressor, codecs } : {};
-    const plan = planArray({ ...layout, ...defined(options), ...usual, shape, dtype }, format, key);
+    const plan = planArray({ ...layout, ...layoutOptionsOf(options), ...usual, shape, dtype }, format, key);
     await saveArray(this.store, key, array, plan, this.#placement(key, options, format));
   }
 
@@ -279,6 +302,13 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
       else await moveNode(this.store, from, to, "group", placement);
       return;
     }
+    const item = await this.#itemAt(from, node, { signal });
+    if (item !== undefined) {
+      if (verb === "move") throw partOfPlate(from, { backend: this.name });
+      const { ifExists = "error" } = options;
+      await this.#saveArray(await this.#batches.load(item, undefined, { signal }), to, { signal, ifExists });
+      return;
+    }
     if (placement.mayReplace && (await this.#find(to, { signal }))?.kind === "array") {
       await removeNode(this.store, to, true, { signal });
     }
@@ -306,10 +336,11 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   async #statOf(key: string, node: ZarrNode | undefined, { signal }: OperationOptions): Promise<BackendStat> {
     if (isHidden(key) || node?.kind === "claim") return MISSING;
     if (node?.kind === "group") return DIRECTORY;
-    if (node?.kind === "array") return { kind: "file", exists: true, shape: node.shape, ...dtypeOf(node) };
+    if (node?.kind === "array") return { kind: "file", exists: true, shape: node.shape, ...dtypeOfNode(node) };
     if (key === "") return DIRECTORY;
     const { path: _, ...stat } = await this.#files.stat(key, { signal });
-    if (stat.kind === "missing" || (await this.#isInArray(parentKey(key), { signal }))) return MISSING;
+    if (stat.kind === "missing") return this.#batches.stat(key, { signal });
+    if (await this.#isInArray(parentKey(key), { signal })) return MISSING;
     if (stat.kind !== "symlink") return stat.kind === "directory" ? DIRECTORY : stat;
     // Links are followed: a hierarchy has none of its own.
     if (await this.#files.isDir(key, { signal })) return DIRECTORY;
@@ -343,6 +374,12 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
     }
   }
 
+  /** The item of a batch that a path stands for, where nothing lies at the path itself. */
+  async #itemAt(key: string, node: ZarrNode | undefined, options: OperationOptions): Promise<BatchFile | undefined> {
+    if (node !== undefined || isHidden(key)) return undefined;
+    return (await this.#files.exists(key, { signal: options.signal })) ? undefined : this.#batches.find(key, options);
+  }
+
   #exists(key: string, context: ErrorContext): StorageError {
     const message = `"${key}" exists in "${this.name}"; pass ifExists: "replace" or "skip", or choose another key`;
     return new StorageError("ALREADY_EXISTS", message, context);
@@ -352,42 +389,4 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
 /** True for a key that Zarr has for itself, or that is below one. */
 function isHidden(key: string): boolean {
   return key.split("/").some(isReserved);
-}
-
-/** The element type of a node, where it is one that we have. */
-function dtypeOf({ typeName, format }: ArrayNode): { readonly dtype?: DType } {
-  if (format === 3) return isDType(typeName) ? { dtype: typeName } : {};
-  if (!/^[<>|=][biuf][0-9]+$/.test(typeName)) return {};
-  try {
-    return { dtype: fromTypestr(typeName).dtype };
-  } catch {
-    return {}; // loading it says what is wrong
-  }
-}
-
-/** The options of an array among those of a save, without those that were left open. */
-function defined(options: ZarrSaveOptions): ArrayLayoutOptions {
-  const {
-    chunkShape,
-    shardShape,
-    indexLocation,
-    compressor,
-    codecs,
-    fillValue,
-    dimensionNames,
-    attributes,
-    separator,
-  } = options;
-  const all = {
-    chunkShape,
-    shardShape,
-    indexLocation,
-    compressor,
-    codecs,
-    fillValue,
-    dimensionNames,
-    attributes,
-    separator,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -13,7 +13,7 @@ import type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 import type { ZarrOptions } from "./options.ts";
 import type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
-export type { ZarrBackend, ZarrBackendOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend.ts";
+export type { ZarrBackend, ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend.ts";
 export type { Cast } from "./cast.ts";
 export type { Compressor, CompressorName } from "./codec-options.ts";
 export type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";

@@ -37,6 +37,24 @@ export interface NewArrayOptions extends ArrayLayoutOptions {
   readonly dtype: DType;
 }
 
+const layoutNames = [
+  "chunkShape",
+  "shardShape",
+  "indexLocation",
+  "compressor",
+  "codecs",
+  "fillValue",
+  "dimensionNames",
+  "attributes",
+  "separator",
+] as const;
+
+/** How an array is stored, among other options, without what was left open. */
+export function layoutOptionsOf(options: ArrayLayoutOptions): ArrayLayoutOptions {
+  const given = layoutNames.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
 /** Bytes of a chunk that nobody asked for: what a disk and a network take well as one. */
 const CHUNK_BYTES = 8 * 2 ** 20;
 /** An index of more chunks than this costs more than it saves: 16 bytes each, and every reader fetches it whole. */

@@ -1,5 +1,6 @@
 /** Nodes of a hierarchy, of Zarr v3 and v2: what is at a path. Reading changes nothing. */
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
+import { type DType, fromTypestr, isDType } from "../../src/core/dtype.ts";
 import { isStorageError } from "../../src/core/errors.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { type ArrayMetadata, type Attributes, isRecord, parseDocument, parseMetadata } from "./metadata.ts";
@@ -122,4 +123,15 @@ export async function readIfThere(
 /** Extended types of v3 are objects with a name. */
 function nameOfType(type: unknown): string {
   return typeof type === "string" ? type : isRecord(type) && typeof type.name === "string" ? type.name : String(type);
+}
+
+/** The element type of a node, where it is one that we have. */
+export function dtypeOfNode({ typeName, format }: ArrayNode): { readonly dtype?: DType } {
+  if (format === 3) return isDType(typeName) ? { dtype: typeName } : {};
+  if (!/^[<>|=][biuf][0-9]+$/.test(typeName)) return {};
+  try {
+    return { dtype: fromTypestr(typeName).dtype };
+  } catch {
+    return {}; // loading it says what is wrong
+  }
 }

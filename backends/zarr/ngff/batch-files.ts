@@ -1,7 +1,9 @@
 /** Finds the items of batches again by the paths that they were saved under. */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
+import { type ErrorContext, StorageError } from "../../../src/core/errors.ts";
 import { isInside, joinKey, parentKey } from "../../../src/core/key.ts";
 import { type AxisSelection, copyArray, type NdArray, sliceArray } from "../../../src/core/nd-array.ts";
+import type { BackendStat } from "../../../src/core/readable-backend.ts";
 import { concurrently } from "../concurrently.ts";
 import { isRecord } from "../metadata.ts";
 import { findNode } from "../nodes.ts";
@@ -55,6 +57,22 @@ export class BatchFiles {
   /** Every item of one plate, by its path below the plate. */
   async all(plate: string, options: OperationOptions = {}): Promise<ReadonlyMap<string, BatchFile>> {
     return new Map((await this.#filesOf(plate, options)).flatMap((files) => [...files]));
+  }
+
+  /** What a path is to batches: an item, a folder that items are in, or nothing. */
+  async stat(path: string, options: OperationOptions = {}): Promise<BackendStat> {
+    for (let plate = parentKey(path); ; plate = parentKey(plate)) {
+      const below = plate === "" ? path : path.slice(plate.length + 1);
+      for (const files of await this.#filesOf(plate, options)) {
+        const file = files.get(below);
+        if (file !== undefined) {
+          const { shape, dtype } = await openZarrArray(this.#store, file.array, options);
+          return { kind: "file", exists: true, shape: shape.slice(file.index.length), dtype };
+        }
+        for (const name of files.keys()) if (name.startsWith(`${below}/`)) return { kind: "directory", exists: true };
+      }
+      if (plate === "") return { kind: "missing", exists: false };
+    }
   }
 
   /** The names of files and folders right below a directory that only batches know. */
@@ -117,4 +135,10 @@ export class BatchFiles {
     }
     return files;
   }
+}
+
+/** The error of what can be done to files, and not to a part of an array. */
+export function partOfPlate(path: string, context: ErrorContext): StorageError {
+  const message = `"${path}" is part of an array of a plate; delete its well, or save the batch again`;
+  return new StorageError("UNSUPPORTED", message, { identifier: path, ...context });
 }

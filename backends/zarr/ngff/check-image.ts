@@ -29,7 +29,9 @@ function checkMultiscale(value: unknown, at: string, report: Report): CheckedMul
   const { name, type, metadata, coordinateTransformations: common } = value;
   if (name === undefined) report("multiscale-name", at);
   else if (typeof name !== "string") report("metadata-type", `${at}.name`, `expected text, ${shown(name)}`);
-  if (type === undefined || metadata === undefined) report("multiscale-type", at);
+  // One level was made by no method.
+  const hasLevels = Array.isArray(value.datasets) && value.datasets.length > 1;
+  if (hasLevels && (type === undefined || metadata === undefined)) report("multiscale-type", at);
   const axes = checkAxes(value.axes, `${at}.axes`, report);
   if (common !== undefined) checkTransformations(common, `${at}.coordinateTransformations`, axes?.length, report);
   const datasets = checkDatasets(value.datasets, `${at}.datasets`, axes?.length, report);

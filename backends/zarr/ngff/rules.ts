@@ -22,7 +22,7 @@ export const ngffRules = {
   "axes-order": [true, "Axes must be ordered: time, then channel or a type of one's own, then space"],
   "multiscales-empty": [true, "multiscales must list at least one image"],
   "multiscale-name": [false, "A multiscale should have a name"],
-  "multiscale-type": [false, "A multiscale should say in type and metadata how its levels were made"],
+  "multiscale-type": [false, "A multiscale of several levels should say in type and metadata how they were made"],
   "datasets-missing": [true, "Each multiscale must have datasets, full resolution first"],
   "dataset-path": [true, "Each dataset must have a path to an array, relative to its group, and no two the same"],
   "transformations-missing": [true, "Each dataset must have coordinateTransformations"],

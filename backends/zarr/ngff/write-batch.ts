@@ -1,6 +1,6 @@
 /** Saves batches of images as wells of plates. */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
-import type { SaveResult } from "../../../src/core/data-sink.ts";
+import type { IfExists, SaveResult } from "../../../src/core/data-sink.ts";
 import { dtypes } from "../../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../../src/core/errors.ts";
 import { joinKey } from "../../../src/core/key.ts";
@@ -44,8 +44,11 @@ export interface SaveBatchOptions extends OperationOptions {
   readonly version?: NgffVersion | undefined;
   /** Remembers what the plate has from batch to batch, so that not every well is looked at each time. */
   readonly files?: BatchFiles | undefined;
-  /** What happens to images that are there already. Other images of the well always stay. Default `"error"`. */
-  readonly ifExists?: "error" | "replace" | undefined;
+  /**
+   * What happens to images that are there already. Other images of the well always stay. `"skip"`: a batch is skipped if
+   * all its images are there, and refused if only some are. Default `"error"`.
+   */
+  readonly ifExists?: IfExists | undefined;
 }
 
 /** Paths that are looked at at the same time. */
@@ -57,6 +60,7 @@ const MAX_CHUNK_BYTES = 2 ** 31 - 1;
 /**
  * Writes a batch.
  *
+ * @param usualFormat - Version of Zarr of a plate that is new, if nothing else says it.
  * @throws A {@link StorageError} `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_KEY`, `ALREADY_EXISTS`:
  * nothing was written.
  */
@@ -65,15 +69,19 @@ export async function writeBatch(
   dataList: readonly unknown[],
   paths: readonly string[],
   options: SaveBatchOptions,
+  usualFormat?: 2 | 3,
 ): Promise<SaveResult[]> {
   const { layout, cast, ifExists = "error", signal } = options;
   const context = { backend: store.name, operation: "saveBatch", identifier: paths[0] };
-  if (ifExists !== "error" && ifExists !== "replace") {
-    const message = `A batch with a layout is written whole: ifExists must be "error" or "replace", got ${String(ifExists)}`;
-    throw new StorageError("INVALID_DATA", message, context);
+  if (!["error", "replace", "skip"].includes(ifExists)) {
+    throw new StorageError(
+      "INVALID_DATA",
+      `ifExists must be "error", "replace" or "skip", got ${String(ifExists)}`,
+      context,
+    );
   }
   const batch = planBatch(dataList, paths, layout, options, context);
-  const version = await versionFor(store, batch.plate, options);
+  const version = await versionFor(store, batch.plate, options, usualFormat);
   const { row, column, plate, acquisition } = batch;
   const images = batch.images.map((image): WellImagePlan => {
     const path = joinKey(plate, `${row}/${column}/${image.path}`);
@@ -97,6 +105,12 @@ export async function writeBatch(
       return { ...attributes, sluice: { ...own, batches } };
     },
   };
+  if (ifExists === "skip") {
+    const keys = images.map(({ path }) => joinKey(plate, `${row}/${column}/${path}`));
+    const there = await Promise.all(keys.map((key) => findNode(store, key, { signal })));
+    if (there.every((node) => node !== undefined))
+      return paths.map((identifier) => ({ status: "skipped", identifier }));
+  }
   await checkWellPlace(store, plan, { mayReplace, signal });
   const were = await checkFiles(store, batch, { known: options.files ?? new BatchFiles(store), mayReplace, signal });
   await placeWell(store, plan, { mayReplace, signal });

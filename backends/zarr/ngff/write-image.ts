@@ -64,7 +64,8 @@ export async function versionFor(
   store: ByteStore,
   path: string,
   { version, signal }: OperationOptions & { readonly version?: NgffVersion | undefined },
+  usual?: 2 | 3,
 ): Promise<NgffVersion> {
   const zarrFormat = version === undefined ? undefined : zarrFormatOf(version);
-  return (await formatFor(store, path, { signal, zarrFormat })) === 2 ? "0.4" : "0.5";
+  return (await formatFor(store, path, { signal, zarrFormat, usual })) === 2 ? "0.4" : "0.5";
 }

@@ -172,6 +172,20 @@ describe.each(["memory", "disk"] as const)("a batch, in %s", (kind) => {
       expect(await files.find(path), path).toBeDefined();
   });
 
+  it("is skipped, if it is said and all its images are there", async () => {
+    const { store } = await freshStore(kind);
+    const batch = batchOf();
+    const first = await save(store, batch, { ifExists: "skip" });
+    expect(new Set(first.map(({ status }) => status))).toEqual(new Set(["created"]));
+    const again = await save(store, { ...batch, items: batch.items.toReversed() }, { ifExists: "skip" });
+    expect(new Set(again.map(({ status }) => status))).toEqual(new Set(["skipped"]));
+    const files = await batchFiles(store);
+    const file = await files.find(batch.paths[0]!);
+    expect(arraysEqual(await files.load(file!, undefined), batch.items[0]!)).toBe(true);
+    const some = save(store, batchOf("A", "01", "p", ["2", "3"]), { ifExists: "skip" });
+    expect(await rejectionOf(some)).toMatchObject({ code: "ALREADY_EXISTS" });
+  });
+
   it("that is refused leaves nothing", async () => {
     const { store, side } = await freshStore(kind);
     const good = batchOf();
@@ -234,7 +248,7 @@ describe.each(["memory", "disk"] as const)("a batch, in %s", (kind) => {
       ["a bad level", good, { compressor: { name: "zstd", level: 99 } }, "INVALID_DATA"],
       ["a bad scale", good, { scale: { y: -1 } }, "INVALID_DATA"],
       ["bad chunks", good, { chunks: "plane" as "file" }, "INVALID_DATA"],
-      ["skip", good, { ifExists: "skip" as "error" }, "INVALID_DATA"],
+      ["no policy", good, { ifExists: "keep" as "error" }, "INVALID_DATA"],
     ];
     for (const [name, batch, options, code] of refused) {
       const error = await rejectionOf(() => save(store, batch, options));
