@@ -164,6 +164,21 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((address, options) =>
       run(options, async (context) => (await import("./commands/validate.ts")).validate(address, options, context)),
     );
+  add("listen", "receive what pipelines send to a viewer, and print a line for each value")
+    .option("--host <address>", "address to listen at; another than this machine's own needs a token", "127.0.0.1")
+    .option("-p, --port <number>", "port to listen at; 0 takes a free one", portNumber, 7590)
+    .addOption(new Option("--token <text>", "what senders must know").env("SLUICE_LISTEN_TOKEN"))
+    .option("--origin <origin...>", "origins of web pages that may send; none may otherwise")
+    .option("--into <address>", "path, URL or NAME:path that values are saved below")
+    .addOption(
+      new Option("--if-exists <policy>", "what to do with existing files").choices(["error", "replace", "skip"]),
+    )
+    .addOption(session)
+    .addOption(discover)
+    .addOption(json)
+    .action((options) =>
+      run(options, async (context) => (await import("./commands/listen.ts")).listen(options, context)),
+    );
   add("doctor", "say what is installed and how fast a folder is; or whether a session keeps up with its cameras")
     .argument("[target]", "folder that data will be written to, or session file", ".")
     .option("--seconds <number>", "for a session: how long each measurement takes, about (default: 3)", positive)
@@ -187,6 +202,12 @@ function positive(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError("It must be a number above 0.");
+}
+
+function portNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0 && value < 65_536) return value;
+  throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
 }
 
 function hours(text: string): number {

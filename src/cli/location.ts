@@ -50,19 +50,19 @@ export class Locations implements AsyncDisposable {
     const builtin: Record<string, InstanceConfig> = { disk: { use: "disk" }, memory: { use: "memory" } };
     if (sessionFile === undefined) {
       await discovered();
-      return new Locations(new BackendSet(registry, builtin), []);
+      return new Locations(new BackendSet(registry, builtin), ["disk"]);
     }
     const { readBackends } = await import("./session-backends.ts");
     const named = await readBackends(sessionFile, registry);
     await discovered(); // after the plug-ins: what a file names keeps its key
     const baseDirectory = dirname(resolve(sessionFile));
     const backends = new BackendSet(registry, { ...builtin, ...named }, { baseDirectory });
-    return new Locations(backends, Object.keys(named));
+    return new Locations(backends, ["disk", ...Object.keys(named)]);
   }
 
   /**
    * The backend and path of an address: `NAME:path` for a backend of the session file, a URI (`file:///data`, `mem:a`,
-   * `https://host/a`, `zip:a.zip!/b`), or a path on disk.
+   * `https://host/a`, `zip:a.zip!/b`), or a path on disk, also as `disk:path`.
    *
    * @throws A {@link StorageError}: `UNKNOWN_BACKEND` for a scheme that no backend has, `CONFIG_INVALID` for no URI.
    */
