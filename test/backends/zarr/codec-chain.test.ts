@@ -127,20 +127,29 @@ describe("the codecs of an array", () => {
     await expect(chain.decode(other, array.shape), "another head").rejects.toMatchObject(refusal);
   });
 
-  it.each(["zstd", "gzip", "lz4", "blosc zstd"])(
-    "%s that would fill the memory is refused before it does",
-    async (name) => {
-      const packer = packers[name] as NamedConfiguration;
-      for (const length of [300, 70_000, 4 * 2 ** 20]) {
-        const bomb = zeros([length], "uint8");
-        const stored = (await chainOf(bomb, [packer]).encode(bomb)).slice();
-        await expect(chainOf(bomb, [packer]).decode(stored, [length - 1])).rejects.toMatchObject({
-          code: "CORRUPT",
-          message: expect.stringContaining(`codec "${packer.name}"`),
-        });
-      }
-    },
-  );
+  it.each(["gzip", "lz4", "blosc zstd"])("%s that would fill the memory is refused before it does", async (name) => {
+    const packer = packers[name] as NamedConfiguration;
+    for (const length of [300, 70_000, 4 * 2 ** 20]) {
+      const bomb = zeros([length], "uint8");
+      const stored = (await chainOf(bomb, [packer]).encode(bomb)).slice();
+      await expect(chainOf(bomb, [packer]).decode(stored, [length - 1])).rejects.toMatchObject({
+        code: "CORRUPT",
+        message: expect.stringContaining(`codec "${packer.name}"`),
+      });
+    }
+  });
+
+  it("a Zstandard frame that says it holds more than its chunk is refused before it is unpacked", async () => {
+    // RFC 8878: the magic number, a single segment with a length of 1, 2, 4 or 8 bytes.
+    for (const header of ["20ff", "60ffff", "a0ffffffff", "e00000000000010000"]) {
+      const frame = Buffer.from(`28b52ffd${header}010000`, "hex");
+      const array = ramp([8], "uint8");
+      await expect(chainOf(array, [packers.zstd as NamedConfiguration]).decode(frame, [8])).rejects.toMatchObject({
+        code: "CORRUPT",
+        message: expect.stringMatching(/codec "zstd": the stream says that it holds \d+ bytes instead of 8/),
+      });
+    }
+  });
 
   it("a checksum finds every flipped bit", async () => {
     const array = ramp([4], "uint16");
