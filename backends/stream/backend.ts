@@ -5,6 +5,7 @@ import type { Capabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkInteger, checkOpen, checkSameLength } from "../../src/core/checks.ts";
 import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
 import { runAll, StorageError, toStorageError } from "../../src/core/errors.ts";
+import { isNdArray } from "../../src/core/nd-array.ts";
 import { StreamingBackend } from "../../src/core/special-backends.ts";
 import { type Clock, systemClock } from "../../src/layers/clock.ts";
 import { streamCapabilities } from "./capabilities.ts";
@@ -154,7 +155,7 @@ export class StreamBackend extends StreamingBackend {
     const items = dataList.map((data, i) => ({
       path: paths[i] as string,
       data,
-      axes: "shape" in Object(data) ? axes : undefined,
+      axes: isNdArray(data) ? axes : undefined,
       metadata: metadata[i] as StreamMetadata,
       producer: makers[i] as Producer,
       batch: places[i] as BatchPlace,
