@@ -32,4 +32,12 @@ export type { CommandFactory, StoreCommand } from "./model-command.ts";
 export type { ModelReal, ModelState, ModelSubject } from "./model-state.ts";
 export { moreByteStoreMutants } from "./more-mutants.ts";
 export { byteStoreMutants, type Mutant, override, overrideWriter } from "./mutants.ts";
+export {
+  type ReceivedValue,
+  type SinkSetup,
+  type SinkSubject,
+  sinkConformance,
+  sinkGroups,
+} from "./sink-kit.ts";
+export { type SinkMutant, sinkMutants } from "./sink-mutants.ts";
 export { type WriterKitOptions, type WriterSubject, writerConformance } from "./writer-kit.ts";
