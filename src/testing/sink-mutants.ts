@@ -37,7 +37,10 @@ export const sinkMutants: readonly SinkMutant[] = [
     save: async (data, path, options) => {
       const saving = save(data, path, options);
       // What fails at once is told; the rest nobody hears of.
-      const early = await Promise.race([saving, new Promise<undefined>((resolve) => setTimeout(resolve, 0))]);
+      const early = await Promise.race([
+        saving,
+        new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 0)),
+      ]);
       saving.catch(() => {});
       return early ?? created(path);
     },
