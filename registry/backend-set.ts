@@ -11,8 +11,11 @@ import { runAll, StorageError, StorageResolutionError } from "../src/core/errors
 import type { FrameWriter } from "../src/core/frame-writer.ts";
 import type { PermitPool } from "../src/layers/permit-pool.ts";
 import type { RetryBudget } from "../src/layers/retrier.ts";
+import { Cleanups } from "./cleanups.ts";
 import { Instance, type InstanceContext } from "./instance.ts";
+import { checkConfig, instanceName } from "./instance-config.ts";
 import { type RegisterOptions, type Registry, unknownName } from "./registry.ts";
+import { type BackendSetDescriptor, describeSet } from "./set-descriptor.ts";
 import { isUri, resolveUri } from "./uri.ts";
 
 /** Options of a {@link BackendSet}. */
@@ -21,6 +24,8 @@ export interface BackendSetOptions {
   readonly baseDirectory?: string | undefined;
   /** Codecs of the file-like instances. Default: those that come with Sluice. */
   readonly codecs?: CodecSet | undefined;
+  /** Why names are not here that somebody may ask for, by name: a set made by `fromDescriptor` says so. */
+  readonly unavailable?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Options of {@link BackendSet.openWriter}. */
@@ -67,7 +72,9 @@ export class BackendSet implements AsyncDisposable {
   /** Pools of `limit` layers that have a name, shared by all instances. */
   readonly #pools = new Map<string, PermitPool>();
   readonly #budgets = new Map<string, RetryBudget>();
+  readonly #cleanups = new Cleanups();
   #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   /**
    * @param instances - Configurations by name; each names its backend in `use`. Nothing is opened.
@@ -169,12 +176,39 @@ export class BackendSet implements AsyncDisposable {
   }
 
   /**
-   * Closes everything that the set has opened, dependents first. Idempotent.
+   * The set for another thread or process, without secrets: see {@link BackendSetDescriptor}. Opens nothing.
    *
-   * @throws What one instance threw; an `AggregateError` for several.
+   * @throws A {@link StorageError} `UNKNOWN_BACKEND` for an instance of an unknown key.
+   */
+  toDescriptor(): BackendSetDescriptor {
+    const configs = [...this.#instances].map(([name, { config }]) => [name, config] as const);
+    return describeSet(this.registry, configs, this.#options);
+  }
+
+  /**
+   * Has something done when the set closes: before any backend closes, the last registered first. The same function is
+   * called once, however often it is registered.
+   *
+   * @returns Takes it back.
+   * @throws A {@link StorageError} `NOT_OPEN` once the set is closed.
+   * @see PolyStore `backend_registry.py`, `register_cleanup_callback`
+   */
+  registerCleanup(callback: () => unknown): () => void {
+    this.#checkOpen("registerCleanup", undefined);
+    return this.#cleanups.add(callback);
+  }
+
+  /**
+   * Runs what was registered to be run, then closes everything that the set has opened, dependents first. Idempotent.
+   * All of it is tried, whatever fails.
+   *
+   * @throws What one of them threw; one `AggregateError` for several.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
+    this.#closing ??= this.#cleanups.thenClose(() => {
+      this.#isClosed = true;
+      return this.#closeAll();
+    });
     return this.#closing;
   }
 
@@ -302,6 +336,10 @@ export class BackendSet implements AsyncDisposable {
   #need(name: string): Instance {
     const instance = typeof name === "string" ? this.#instances.get(name.toLowerCase()) : undefined;
     if (instance !== undefined) return instance;
+    const reason = typeof name === "string" ? this.#options.unavailable?.[name.toLowerCase()] : undefined;
+    if (reason !== undefined) {
+      throw new StorageError("UNSUPPORTED", `Backend "${name}" is not available here: ${reason}`, { backend: name });
+    }
     if (typeof name !== "string" || !this.registry.has(name)) {
       throw unknownName("backend", name, this.#instances.keys());
     }
@@ -347,24 +385,7 @@ export class BackendSet implements AsyncDisposable {
   }
 
   #checkOpen(operation: string, identifier: string | undefined): void {
-    if (this.#closing === undefined) return;
+    if (!this.#isClosed) return;
     throw new StorageError("NOT_OPEN", "The backend set is closed", { operation, identifier });
   }
-}
-
-function instanceName(name: string): string {
-  if (typeof name === "string" && name.trim() === name && name !== "" && !isUri(name)) return name.toLowerCase();
-  throw new StorageError(
-    "CONFIG_INVALID",
-    `${JSON.stringify(name)} cannot name a backend instance: it must have letters, no space at its ends and no scheme`,
-    { operation: "set", identifier: String(name) },
-  );
-}
-
-function checkConfig(config: InstanceConfig, name: string): InstanceConfig {
-  if (typeof config === "object" && config !== null && typeof config.use === "string") return config;
-  throw new StorageError("CONFIG_INVALID", `${name}.use: the key of a backend is missing, for example use: disk`, {
-    operation: "open",
-    identifier: `${name}.use`,
-  });
 }

@@ -4,7 +4,7 @@
  */
 import { storageCapabilities } from "../src/core/capabilities.ts";
 import type { LazyBackend } from "./backend-info.ts";
-import { Registry } from "./registry.ts";
+import { BUILT_IN, Registry } from "./registry.ts";
 
 /** The built-in backends. */
 export const builtins: readonly LazyBackend[] = [
@@ -127,6 +127,6 @@ export const builtins: readonly LazyBackend[] = [
 /** A new registry with the built-in backends. Nothing in it is shared with any other registry. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  for (const backend of builtins) registry.registerLazy(backend);
+  for (const backend of builtins) registry.registerLazy(backend, { specifier: BUILT_IN });
   return registry;
 }

@@ -22,6 +22,8 @@ export {
   loadDiscovered,
   registerDiscovered,
 } from "./discover.ts";
+export { type FromDescriptorOptions, fromDescriptor } from "./from-descriptor.ts";
 export { loadPlugins, type PluginOptions } from "./plugins.ts";
-export { type RegisterOptions, Registry } from "./registry.ts";
+export { type RegisterBackendOptions, type RegisterOptions, Registry } from "./registry.ts";
+export type { BackendSetDescriptor } from "./set-descriptor.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "./uri.ts";

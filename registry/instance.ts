@@ -62,6 +62,11 @@ export class Instance {
     else this.#config = source;
   }
 
+  /** What it is made from; `undefined` for a live one. */
+  get config(): InstanceConfig | undefined {
+    return this.#config;
+  }
+
   /** The value backend, opened once. */
   async values(registry: Registry, context: InstanceContext, codecs?: CodecSet): Promise<BackendBase> {
     if (this.#live !== undefined) return this.#live;

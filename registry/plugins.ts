@@ -36,8 +36,10 @@ export async function loadPlugins(
   const failures: unknown[] = [];
   for (const specifier of specifiers) {
     try {
-      const module = await importPlugin(specifier, await resolveSpecifier(specifier, base), importer);
-      for (const backend of backendsOf(module, specifier)) registered.push(registry.register(backend, { override }));
+      const url = await resolveSpecifier(specifier, base);
+      for (const backend of backendsOf(await importPlugin(specifier, url, importer), specifier)) {
+        registered.push(registry.register(backend, { override, specifier: url }));
+      }
     } catch (error) {
       failures.push(error);
     }

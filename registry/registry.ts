@@ -14,15 +14,28 @@ import { checkDescriptor, checkLazy, checkLoaded } from "./check-descriptor.ts";
 import { checkOptions } from "./check-options.ts";
 import { openFileBackend } from "./open-file-backend.ts";
 
-/** Options of {@link Registry.register} and {@link Registry.registerLazy}. */
+/** What happens to a taken name. */
 export interface RegisterOptions {
   /** Takes the key, aliases and schemes from whoever has them. Default `false`, which refuses with `ALREADY_EXISTS`. */
   readonly override?: boolean | undefined;
 }
 
+/** Options of {@link Registry.register} and {@link Registry.registerLazy}. */
+export interface RegisterBackendOptions extends RegisterOptions {
+  /**
+   * URL of the module whose default export holds the backend, by which another process finds it. `loadPlugins` sets it;
+   * those of Sluice have `"sluice"`.
+   */
+  readonly specifier?: string | undefined;
+}
+
+/** The specifier of backends that come with Sluice. */
+export const BUILT_IN = "sluice";
+
 interface Entry {
   readonly info: BackendInfo;
   readonly load: () => Promise<unknown>;
+  readonly specifier: string | undefined;
   descriptor: BackendDescriptor | undefined;
   loading: Promise<BackendDescriptor> | undefined;
 }
@@ -42,14 +55,14 @@ export class Registry {
    * @throws A {@link StorageError}: `CONFIG_INVALID` if something is missing, `ALREADY_EXISTS` if its key, an alias or a
    * scheme is taken (by a key or an alias, loaded or not); nothing has changed then.
    */
-  register(backend: AnyBackendDescriptor | BackendClass, options: RegisterOptions = {}): BackendInfo {
+  register(backend: AnyBackendDescriptor | BackendClass, options: RegisterBackendOptions = {}): BackendInfo {
     const descriptor: unknown = typeof backend === "function" ? descriptorOf(backend) : backend;
     checkDescriptor(descriptor);
     return this.#add(infoOf(descriptor), async () => descriptor, descriptor, options);
   }
 
   /** Adds a backend whose module is imported on first use. Throws as {@link Registry.register}. */
-  registerLazy(backend: LazyBackend, options: RegisterOptions = {}): BackendInfo {
+  registerLazy(backend: LazyBackend, options: RegisterBackendOptions = {}): BackendInfo {
     checkLazy(backend);
     return this.#add(infoOfLazy(backend), backend.load, undefined, options);
   }
@@ -76,6 +89,15 @@ export class Registry {
    */
   descriptor(key: string): BackendInfo {
     return this.#need(key).info;
+  }
+
+  /**
+   * Where another process finds the module of a backend; `undefined` if it was registered in code only.
+   *
+   * @throws A {@link StorageResolutionError} `UNKNOWN_BACKEND`.
+   */
+  specifierOf(key: string): string | undefined {
+    return this.#need(key).specifier;
   }
 
   /**
@@ -168,7 +190,7 @@ export class Registry {
     info: BackendInfo,
     load: Entry["load"],
     descriptor: BackendDescriptor | undefined,
-    { override = false }: RegisterOptions,
+    { override = false, specifier }: RegisterBackendOptions,
   ): BackendInfo {
     const names = [info.key, ...info.aliases];
     if (!override) {
@@ -191,7 +213,7 @@ export class Registry {
       const previous = this.#entries.get(name);
       if (previous !== undefined) this.#remove(previous);
     }
-    const entry: Entry = { info, load, descriptor, loading: undefined };
+    const entry: Entry = { info, load, specifier, descriptor, loading: undefined };
     this.#entries.set(info.key, entry);
     for (const name of names) this.#names.set(name, entry);
     for (const scheme of info.schemes) this.#schemes.set(scheme, entry);

@@ -30,8 +30,10 @@ export {
   loadDiscovered,
   registerDiscovered,
 } from "../registry/discover.ts";
+export { type FromDescriptorOptions, fromDescriptor } from "../registry/from-descriptor.ts";
 export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
-export { type RegisterOptions, Registry } from "../registry/registry.ts";
+export { type RegisterBackendOptions, type RegisterOptions, Registry } from "../registry/registry.ts";
+export type { BackendSetDescriptor } from "../registry/set-descriptor.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "../registry/uri.ts";
 export { BackendBase, type BackendOptions, type DirectoryEntry } from "./core/backend.ts";
 export { type BatchOptions, DEFAULT_CONCURRENCY, mapBatch } from "./core/batch.ts";

@@ -5,6 +5,7 @@
  */
 import { BackendSet } from "../../registry/backend-set.ts";
 import { type RegisterOptions, Registry, unknownName } from "../../registry/registry.ts";
+import type { BackendSetDescriptor } from "../../registry/set-descriptor.ts";
 import { BackendBase } from "../core/backend.ts";
 import type { BatchOptions } from "../core/batch.ts";
 import type { OperationOptions, TransferOptions } from "../core/byte-store.ts";
@@ -89,6 +90,14 @@ export class FileManager {
   /** Keys of all backends. */
   keys(): string[] {
     return [...new Set([...this.#backends.keys(), ...this.#own.keys()])];
+  }
+
+  /** The backends for another thread or process, see {@link BackendSetDescriptor}; those of this manager alone stay. */
+  toDescriptor(): BackendSetDescriptor {
+    const own = this.#own.toDescriptor().unavailable;
+    const set = this.#backends.toDescriptor();
+    const instances = Object.fromEntries(Object.entries(set.instances).filter(([name]) => !Object.hasOwn(own, name)));
+    return { ...set, instances, unavailable: { ...set.unavailable, ...own } };
   }
 
   /**
