@@ -2,7 +2,7 @@
  * Viewers as a backend: values as messages over WebSockets and message ports, and the receiver that viewers are built on.
  * Light: what sends and listens is loaded when it is needed.
  *
- * @module
+ * @module sluice/backends/stream
  */
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
 import { StorageError } from "../../src/core/errors.ts";
