@@ -51,9 +51,7 @@ export interface ServeOptions {
  * ```ts
  * import { Receiver } from "sluice/backends/stream";
  * const receiver = new Receiver();
- * const { url } = await receiver.listen();
- * console.log(`{ use: websocket, url: "${url}" }`);
- * await receiver.close();
+ * console.log(await receiver.listen({ port: 7590 }));
  * for await (const { path, data } of receiver) console.log(path, data);
  * ```
  */

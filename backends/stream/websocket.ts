@@ -84,7 +84,11 @@ function opened(
   });
 }
 
-/** Ends politely; `ws` itself ends a connection whose other side does not answer to that. */
+/** How long a viewer may take to say good-bye. */
+const FAREWELL_MS = 1000;
+
+/** Ends politely, and without politeness where the other side does not answer: a stuck viewer must not keep us here. */
 function closeSoon(socket: import("ws").WebSocket): void {
   socket.close(1000);
+  setTimeout(() => socket.terminate(), FAREWELL_MS).unref();
 }
