@@ -61,7 +61,9 @@ export interface MaterializeReport {
 
 /** What {@link materialize} needs of a `FileManager`. */
 export interface MaterializeBackends {
+  /** Overwrite policy of jobs that name none. */
   readonly ifExists?: IfExists | undefined;
+  /** The backend of a key. */
   backend(key: string): Promise<BackendBase>;
 }
 

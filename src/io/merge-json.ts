@@ -29,8 +29,6 @@ export interface MergeJsonOptions extends OperationOptions {
   readonly policies?: MergePolicies | undefined;
 }
 
-type JsonObject = Record<string, unknown>;
-
 /**
  * Merges an object into a JSON document in one step, as `updateJson` changes one: of what several processes merge at
  * the same time, nothing is lost. Where nothing is stored yet, the object becomes the document.
@@ -51,7 +49,7 @@ type JsonObject = Record<string, unknown>;
  * ```
  * @see PolyStore `metadata_writer.py`, `merge_subdirectory_metadata`
  */
-export async function mergeJson<T extends object = JsonObject>(
+export async function mergeJson<T extends object = Record<string, unknown>>(
   target: ByteStore | BackendBase,
   key: string,
   part: object,
@@ -73,7 +71,7 @@ export function mergeDocuments(
   part: unknown,
   policies: MergePolicies = {},
   where: { readonly backend?: string; readonly identifier?: string } = {},
-): JsonObject {
+): Record<string, unknown> {
   const context = { ...where, operation: "mergeJson" };
   const fail = (code: "INVALID_DATA" | "CONFLICT", message: string): never => {
     throw new StorageError(code, `${where.identifier ?? "The document"}: ${message}`, context);
@@ -95,7 +93,12 @@ export function mergeDocuments(
     return best?.policy ?? inherited;
   };
 
-  const mergeObjects = (old: JsonObject, next: JsonObject, path: readonly string[], inherited: MergePolicy) => {
+  const mergeObjects = (
+    old: Record<string, unknown>,
+    next: Record<string, unknown>,
+    path: readonly string[],
+    inherited: MergePolicy,
+  ) => {
     const merged = new Map(Object.entries(old));
     for (const [key, value] of Object.entries(next)) {
       const here = [...path, key];
@@ -134,7 +137,7 @@ export function mergeDocuments(
   return mergeObjects(document, part, [], "replace");
 }
 
-function isObject(value: unknown): value is JsonObject {
+function isObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

@@ -5,8 +5,6 @@ import { isStorageError, StorageError } from "../core/errors.ts";
 import { keyIn, storeOf } from "./store-of.ts";
 import { updateJson } from "./update-json.ts";
 
-type JsonObject = Record<string, unknown>;
-
 /** One step from a version to a later one. */
 export interface JsonMigration {
   readonly from: number;
@@ -17,7 +15,7 @@ export interface JsonMigration {
    * Returns the document of the later version; its version field is set afterwards. Gets a document of its own, which
    * it may change. May be called again, so it does nothing but compute.
    */
-  readonly migrate: (document: JsonObject) => JsonObject | Promise<JsonObject>;
+  readonly migrate: (document: Record<string, unknown>) => Record<string, unknown> | Promise<Record<string, unknown>>;
 }
 
 /** Options of {@link migrateJson}. */
@@ -56,7 +54,7 @@ export interface JsonMigrated<T> {
  * it is.
  * @see PolyStore `metadata_migration.py`
  */
-export async function migrateJson<T extends object = JsonObject>(
+export async function migrateJson<T extends object = Record<string, unknown>>(
   target: ByteStore | BackendBase,
   key: string,
   options: MigrateJsonOptions,
@@ -143,11 +141,11 @@ function versionOf(
   document: unknown,
   field: string | undefined,
   context: Where,
-): { value: JsonObject; version: number } {
+): { value: Record<string, unknown>; version: number } {
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     throw new StorageError("INVALID_DATA", `"${context.identifier}": a versioned document is an object`, context);
   }
-  const value = document as JsonObject;
+  const value = document as Record<string, unknown>;
   const version = field === undefined || !Object.hasOwn(value, field) ? 0 : value[field];
   if (Number.isSafeInteger(version) && (version as number) >= 0) return { value, version: version as number };
   const message = `"${context.identifier}": its ${field} is ${JSON.stringify(version)}, and should be a whole number`;
