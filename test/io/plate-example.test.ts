@@ -1,10 +1,11 @@
 /** The example of a plate, on real images: run as its readers run it, and looked at from the side. */
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { BackendSet, createRegistry, FileManager, type NdArray } from "../../src/index.ts";
+import { isPythonExpected, runPython } from "../support/python.ts";
 import { hasRealData, realData } from "../support/real-data.ts";
 import { exampleSource, runExample } from "../support/run-example.ts";
 import { hasS3, startS3 } from "../support/s3-server.ts";
@@ -168,6 +169,37 @@ describe.skipIf(!hasRealData())("The example of a plate", { timeout: 120_000 }, 
     expect(image.shape).toEqual([3, 512, 512]);
     const whole = Buffer.concat([d0, d1, d2].map((channel) => channel!.data as Uint8Array));
     expect(whole.equals(image.data as Uint8Array)).toBe(true);
+  });
+
+  it.skipIf(!isPythonExpected)("is opened and accepted by ome-zarr-models and ome-zarr", async () => {
+    const cases = ["transfluor.zarr", "transfluor.zarr/O/04", "transfluor.zarr/O/04/max", "human.zarr"];
+    const data = join(folder, "data");
+    await writeFile(join(data, "cases.json"), JSON.stringify(cases.map((path) => ({ path }))));
+    try {
+      const seen = runPython("validate_with_ome.py", data) as Record<string, object>;
+      expect(cases.map((path) => seen[path])).toMatchObject([
+        { model: "HCS" },
+        { model: "Well" },
+        {
+          model: "Image",
+          axes: ["c", "y", "x"],
+          shapes: [
+            [1, 512, 512],
+            [1, 256, 256],
+          ],
+        },
+        {
+          model: "Image",
+          axes: ["c", "y", "x"],
+          shapes: [
+            [3, 512, 512],
+            [3, 256, 256],
+          ],
+        },
+      ]);
+    } finally {
+      await rm(join(data, "cases.json"));
+    }
   });
 
   it("runs again over what it left", async () => {
