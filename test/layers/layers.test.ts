@@ -22,6 +22,7 @@ import { TimeoutStore } from "../../src/layers/timeout.ts";
 import { WriterSet } from "../../src/layers/writer-set.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { freshDisk } from "../support/byte-stores.ts";
+import { replaceMethods } from "../support/replace-methods.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 const keysOf = async (store: MemoryStore | OverlayStore | RouteStore) => {
@@ -54,6 +55,27 @@ describe("timeout", () => {
     await clock.advance(200);
     expect(await opening).toMatchObject({ code: "TIMED_OUT" });
     expect(await keysOf(below)).toEqual([]);
+  });
+
+  it("leaves what an earlier writer left where the one that goes on with it comes too late", async () => {
+    const clock = new FakeClock();
+    const below = new MemoryStore();
+    const ended: string[] = [];
+    const goesOn = replaceMethods(below, {
+      openWriter: async (key) => {
+        const writer = await below.openWriter(key);
+        await new Promise<void>((resolve) => clock.after(100, resolve));
+        return Object.assign(writer, {
+          suspend: async () => void ended.push("suspend"),
+          abort: async () => void ended.push("abort"),
+        });
+      },
+    });
+    const store = new TimeoutStore(goesOn, { clock, timeoutMs: 50 });
+    const opening = store.openWriter("a").catch((error: unknown) => error);
+    await clock.advance(200);
+    expect(await opening).toMatchObject({ code: "TIMED_OUT" });
+    expect(ended).toEqual(["suspend"]);
   });
 });
 
