@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmod,
   link,
@@ -23,6 +24,8 @@ import { DiskStore } from "../../../backends/disk/store.ts";
 import { isTempName, TEMP_PREFIX, tempName, tempOwner } from "../../../backends/disk/temp-name.ts";
 import { keysOf, pattern, text } from "../../../src/testing/byte-store-checks.ts";
 import { freshDisk } from "../../support/byte-stores.ts";
+
+const isLinux = process.platform === "linux";
 
 let root: string;
 let store: DiskStore;
@@ -231,6 +234,27 @@ describe("temporary files", () => {
     const old = await store.removeLeftovers({ olderThanMs: -1, prefix: "b" });
     expect(old.map(({ path }) => path)).toEqual([`b/${elsewhere}`]);
   });
+
+  test.skipIf(!isLinux)(
+    "of a dead process that nobody has asked after are those of a dead one (only told on Linux)",
+    async () => {
+      // The shell becomes a program that never asks after its child.
+      const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 60"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      try {
+        const pid = Number(String((await once(parent.stdout, "data"))[0]));
+        const stat = async () => (await readFile(`/proc/${pid}/stat`, "latin1")).replace(/^.*\) /s, "").split(" ");
+        const { host } = tempOwner(tempName()) as { host: string };
+        const name = `${TEMP_PREFIX}${host}.${pid}.${(await stat())[19]}.abcd`;
+        await writeFile(join(root, name), "left over");
+        while ((await stat())[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 5));
+        expect((await store.removeLeftovers()).map(({ path }) => path)).toEqual([name]);
+      } finally {
+        parent.kill("SIGKILL");
+      }
+    },
+  );
 
   test("of dead processes do not keep an empty directory from being removed", async () => {
     const { host } = tempOwner(tempName()) as { host: string };
