@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import type { ByteStore, ByteWriter } from "../../src/core/byte-store.ts";
+import { StorageError } from "../../src/core/errors.ts";
 import { CacheStore } from "../../src/layers/cache.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
 import { ChecksumStore } from "../../src/layers/checksum.ts";
@@ -426,6 +427,26 @@ describe("a writer that goes on with an earlier one", () => {
     await store.close();
     await below.close();
     await dispose?.();
+  });
+
+  it("that cannot be discarded keeps no other, and no store, from being closed", async () => {
+    const [below, upper, other] = [new MemoryStore(), new MemoryStore(), new MemoryStore()];
+    const stuck = replaceMethods(upper, {
+      openWriter: async (key) => {
+        const writer = await upper.openWriter(key);
+        return key === "values/a" || key === "a"
+          ? Object.assign(writer, { abort: () => Promise.reject(busy) })
+          : writer;
+      },
+    });
+    const busy = new StorageError("UNEXPECTED", "the network is down");
+    for (const store of [new OverlayStore(below, { upper: stuck }), new RouteStore(other, { m: stuck })]) {
+      const folder = store instanceof RouteStore ? "m/" : "";
+      for (const key of ["a", "b"]) await (await store.openWriter(folder + key)).write(bytes(1));
+      await expect(store.close()).rejects.toBe(busy);
+    }
+    for (const store of [below, other]) await expect(store.read("a")).rejects.toMatchObject({ code: "NOT_OPEN" });
+    expect(await keysOf(upper)).toEqual([]);
   });
 
   it("is forgotten by its layer however it ends", async () => {
