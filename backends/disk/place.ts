@@ -44,6 +44,8 @@ export class Place {
   readonly #paths: PlatformPath;
   #realRoot: string | undefined;
   #isLocal = false;
+  /** Each resolves when some directories are made and durable, or when that has failed. */
+  readonly #making = new Set<Promise<void>>();
 
   constructor(root: string | undefined, options: PlaceOptions = {}) {
     this.#names = options.names ?? "system";
@@ -202,7 +204,27 @@ export class Place {
    *
    * @returns Paths of those that were not there before, the topmost first.
    */
-  async makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+  makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+    const making = this.#make(key, isDurable);
+    if (!isDurable) return making;
+    // Whether it fails is for the caller alone.
+    const settled: Promise<void> = making.then(
+      () => {},
+      () => {},
+    );
+    this.#making.add(settled);
+    return making.finally(() => this.#making.delete(settled));
+  }
+
+  /**
+   * Waits until directories that are being made are durable: whoever finds one there already may have written into it,
+   * and be done before it is.
+   */
+  async directoriesMade(): Promise<void> {
+    await Promise.all(this.#making);
+  }
+
+  async #make(key: string, isDurable: boolean): Promise<string[]> {
     const { dirname, join, relative, sep } = this.#paths;
     const path = this.path(key);
     await this.checkNew(key);

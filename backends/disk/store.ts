@@ -386,6 +386,8 @@ export class DiskStore implements DirectoryStore {
   }
 
   async #sync(...locations: readonly Location[]): Promise<void> {
-    if (this.durability === "full") await syncDirectories(...locations);
+    if (this.durability !== "full") return;
+    await syncDirectories(...locations);
+    await this.#place.directoriesMade();
   }
 }

@@ -188,7 +188,10 @@ export class TempFile {
     const published = await replacing;
     this.#isDone = true;
     await (closing ?? this.#close());
-    if (durability === "full") await syncDirectory(target.directory);
+    if (durability === "full") {
+      await syncDirectory(target.directory);
+      await this.#settings.place.directoriesMade();
+    }
     return published;
   }
 

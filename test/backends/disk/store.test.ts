@@ -2,10 +2,12 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmod,
+  type FileHandle,
   link,
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   readlink,
@@ -17,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { disk } from "../../../backends/disk/index.ts";
 import { lockedPathCount } from "../../../backends/disk/path-locks.ts";
 import { DiskStore } from "../../../backends/disk/store.ts";
@@ -262,6 +264,52 @@ describe("temporary files", () => {
     await writeFile(join(root, "b", `${TEMP_PREFIX}${host}.${2 ** 30}.1.abcd`), "left over");
     await store.removeDirectory("b");
     expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe("a directory that somebody else has just made", () => {
+  test("is durable before what is written into it is said to be", async () => {
+    const probe = await open(root);
+    const handles = Object.getPrototypeOf(probe) as FileHandle;
+    const rootNumber = (await probe.stat()).ino;
+    const sync = handles.sync;
+    let [begun, isDurable] = [() => {}, false];
+    const hasBegun = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let directorySyncs = 0;
+    const syncs = vi.spyOn(handles, "sync").mockImplementation(async function (this: FileHandle) {
+      const synced = await this.stat();
+      if (synced.ino === rootNumber) {
+        begun();
+        await released;
+        isDurable = true;
+      }
+      await Reflect.apply(sync, this, []);
+      if (synced.isDirectory()) directorySyncs++;
+    });
+    try {
+      const full = new DiskStore({ root, durability: "full" });
+      const first = full.write("new/a", text("a"));
+      await hasBegun;
+      const others = [full.write("new/b", text("b")), full.symlink("new/a", "new/link")].map(async (work) => {
+        await work;
+        return isDurable;
+      });
+      // Once their own directory is synced, what does not wait needs a few turns more.
+      while (directorySyncs < 2) await stat(root);
+      for (let turn = 0; turn < 20; turn++) await stat(root);
+      release();
+      expect(await Promise.all(others)).toEqual([true, true]);
+      await first;
+    } finally {
+      syncs.mockRestore();
+      await probe.close();
+    }
   });
 });
 
