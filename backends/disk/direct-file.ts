@@ -6,6 +6,7 @@ import { checkAborted } from "../../src/core/checks.ts";
 import type { ErrorContext } from "../../src/core/errors.ts";
 import { PAGE_BYTES, pageBlocks } from "../../src/core/page-memory.ts";
 import { errnoOf } from "./errno.ts";
+import { MAX_CALL } from "./max-call.ts";
 
 /** Shorter chunks go through the cache: the device would spend more time on each than on its bytes. */
 const MIN_BYTES = 64 << 10;
@@ -81,7 +82,10 @@ export class DirectFile {
         await this.#writeCached(part, at, signal, context);
       } else {
         if (head > 0) await this.#writeCached(part.subarray(0, head), at, signal, context);
-        await this.#inTurn(() => this.#writePages(part.subarray(head, end), at + head, signal, context));
+        for (let from = head; from < end; from += MAX_CALL) {
+          const pages = part.subarray(from, Math.min(end, from + MAX_CALL));
+          await this.#inTurn(() => this.#writePages(pages, at + from, signal, context));
+        }
         if (end < part.byteLength) await this.#writeCached(part.subarray(end), at + end, signal, context);
       }
       at += part.byteLength;

@@ -2,13 +2,13 @@
 import { lstat, readdir, rename, rm, rmdir, symlink, unlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { TransferOptions } from "../../src/core/byte-store.ts";
-import type { ErrorContext } from "../../src/core/errors.ts";
+import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, syncDirectory } from "./place.ts";
 import { breakDeadLock, isLockName, lockOwner } from "./process-lock.ts";
 import { alreadyExists, isDirectoryError, notADirectory } from "./store-errors.ts";
-import { moveExclusively } from "./temp-file.ts";
+import { etagOf, moveExclusively } from "./temp-file.ts";
 import { isOnThisMachine, isOwnerDead, isTempName, tempName, tempOwner } from "./temp-name.ts";
 
 /** Removes a directory: an empty one, or with all it holds. Links in it are removed, not followed. */
@@ -79,6 +79,23 @@ export async function moveEntry(
     return;
   }
   await rename(from.path, to.path);
+}
+
+/**
+ * Moves a value to another device, to which no single step leads: copies it first and removes it last.
+ *
+ * @param copy - Copies it by its keys.
+ * @throws A {@link StorageError} `CONFLICT` if it was replaced meanwhile; the newer one stays, beside the older copy.
+ */
+export async function moveAcross(from: Location, copy: () => Promise<unknown>, context: ErrorContext): Promise<void> {
+  const before = await lstat(from.path, { bigint: true });
+  await copy();
+  await withPathLock(from.path, async () => {
+    const now = await lstat(from.path, { bigint: true });
+    if (etagOf(now) === etagOf(before)) return unlink(from.path);
+    const message = `"${context.identifier}" in "${context.backend}" was replaced while it was moved; it stays, beside its older copy`;
+    throw new StorageError("CONFLICT", message, { ...context, retryable: true });
+  });
 }
 
 /**

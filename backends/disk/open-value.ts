@@ -6,11 +6,9 @@ import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import { translateErrno } from "./errno.ts";
+import { MAX_CALL } from "./max-call.ts";
 import { isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
 import { etagOf, statHandle } from "./temp-file.ts";
-
-/** Bytes that one system call gets at most, so that an abort is seen between two of them. */
-const MAX_CALL = 64 << 20;
 
 /** Bytes that a stream hands over at a time. */
 const STREAM_CHUNK = 1 << 20;

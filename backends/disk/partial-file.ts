@@ -7,6 +7,8 @@ import { constants } from "node:fs";
 import { open, readdir, rename, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { crc32c } from "../../src/codecs/crc32c.ts";
+import { checkAborted } from "../../src/core/checks.ts";
+import type { ErrorContext } from "../../src/core/errors.ts";
 import type { KeptBytes } from "../../src/core/resumable-write.ts";
 import { unlessErrno } from "./errno.ts";
 import type { WriteTarget } from "./place.ts";
@@ -46,8 +48,12 @@ export class PartialFile {
     return this.#kept;
   }
 
-  /** Takes over what an earlier writer left, cut where it is known to be right, or begins with an empty file. */
-  async begin(target: WriteTarget): Promise<OpenTemp> {
+  /**
+   * Takes over what an earlier writer left, cut where it is known to be right, or begins with an empty file.
+   *
+   * @param signal - Looked at while the bytes are read; they are then left as they were.
+   */
+  async begin(target: WriteTarget, signal: AbortSignal | undefined, context: ErrorContext): Promise<OpenTemp> {
     this.#labels = partialLabels(basename(target.path), this.#origin);
     for (const { name, kept } of await this.#find(target.directory)) {
       const mine = this.#name(kept, false);
@@ -58,7 +64,10 @@ export class PartialFile {
         async (error: unknown) => (await unlessErrno(Promise.reject(error), "ENOENT")) === undefined,
       );
       if (isGone) continue;
-      const opened = await reopen(path, kept);
+      const opened = await reopen(path, kept, () => checkAborted(signal, context)).catch(async (error: unknown) => {
+        await rename(path, join(target.directory, this.#name(kept, true)));
+        throw error;
+      });
       if (opened === undefined) continue;
       this.#kept = kept;
       return opened;
@@ -107,10 +116,10 @@ function isAbandoned(owner: TempOwner): boolean {
 }
 
 /** Opens a file that somebody left; removes it if it does not hold what its name says: a power cut came in between. */
-async function reopen(path: string, kept: KeptBytes): Promise<OpenTemp | undefined> {
+async function reopen(path: string, kept: KeptBytes, onChunk: () => void): Promise<OpenTemp | undefined> {
   const handle = await open(path, constants.O_WRONLY);
   try {
-    if ((await crcOfFile(path, kept.byteLength)) === kept.crc32c) {
+    if ((await crcOfFile(path, kept.byteLength, onChunk)) === kept.crc32c) {
       await handle.truncate(kept.byteLength);
       return { path, handle };
     }
@@ -123,13 +132,18 @@ async function reopen(path: string, kept: KeptBytes): Promise<OpenTemp | undefin
   return undefined;
 }
 
-/** The checksum of the first bytes of a file, or of all; `undefined` if it has fewer. */
-export async function crcOfFile(path: string, byteLength?: number): Promise<number | undefined> {
+/**
+ * The checksum of the first bytes of a file, or of all; `undefined` if it has fewer.
+ *
+ * @param onChunk - Called before each read; what it throws ends it.
+ */
+export async function crcOfFile(path: string, byteLength?: number, onChunk = () => {}): Promise<number | undefined> {
   const handle = await open(path);
   try {
     const chunk = new Uint8Array(CHECKSUM_CHUNK);
     let crc = 0;
     for (let left = byteLength ?? Number.POSITIVE_INFINITY; left > 0; ) {
+      onChunk();
       const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, left), null);
       if (bytesRead === 0) return byteLength === undefined ? crc : undefined;
       crc = crc32c(chunk.subarray(0, bytesRead), crc);

@@ -44,6 +44,8 @@ export class Place {
   readonly #paths: PlatformPath;
   #realRoot: string | undefined;
   #isLocal = false;
+  /** Each resolves when some directories are made and durable, or when that has failed. */
+  readonly #making = new Set<Promise<void>>();
 
   constructor(root: string | undefined, options: PlaceOptions = {}) {
     this.#names = options.names ?? "system";
@@ -202,12 +204,32 @@ export class Place {
    *
    * @returns Paths of those that were not there before, the topmost first.
    */
-  async makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+  makeDirectories(key: string, isDurable: boolean): Promise<string[]> {
+    const making = this.#make(key, isDurable);
+    if (!isDurable) return making;
+    // Whether it fails is for the caller alone.
+    const settled: Promise<void> = making.then(
+      () => {},
+      () => {},
+    );
+    this.#making.add(settled);
+    return making.finally(() => this.#making.delete(settled));
+  }
+
+  /**
+   * Waits until directories that are being made are durable: whoever finds one there already may have written into it,
+   * and be done before it is.
+   */
+  async directoriesMade(): Promise<void> {
+    await Promise.all(this.#making);
+  }
+
+  async #make(key: string, isDurable: boolean): Promise<string[]> {
     const { dirname, join, relative, sep } = this.#paths;
     const path = this.path(key);
     await this.checkNew(key);
     if (this.isWalled) await this.#checkNearest(path, key);
-    const first = await mkdir(path, { recursive: true });
+    const first = await makeTree(path, dirname);
     if (first === undefined) return [];
     const made = [first];
     for (const name of relative(first, path).split(sep)) if (name !== "") made.push(join(made.at(-1) as string, name));
@@ -250,6 +272,33 @@ export class Place {
 /** What is at a path, links not followed; `undefined` if nothing is. */
 function lookAt(path: string): Promise<BigIntStats | undefined> {
   return unlessErrno(lstat(path, { bigint: true }), "ENOENT");
+}
+
+/** Attempts to make one directory, where others take back the one above it meanwhile. */
+const ATTEMPTS = 100;
+
+/**
+ * Makes a directory and those above it. In place of `mkdir` with `recursive`, which calls what is read-only missing, and
+ * never ends where a directory takes no others (`/proc`).
+ *
+ * @returns The topmost that was made; `undefined` if all were there.
+ */
+async function makeTree(path: string, dirname: (path: string) => string): Promise<string | undefined> {
+  let first: string | undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mkdir(path);
+      return first ?? path;
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") {
+        // Whatever is said of a root: it is enough that it is there.
+        if ((await unlessErrno(stat(path), "ENOENT"))?.isDirectory()) return first;
+        throw error;
+      }
+      if (attempt === ATTEMPTS || dirname(path) === path) throw error;
+      first = (await makeTree(dirname(path), dirname)) ?? first;
+    }
+  }
 }
 
 /** Removes directories that a failed write has made, as far as they are empty. */

@@ -1,5 +1,5 @@
 /** A byte store in a folder of a disk. */
-import { lstat, readlink, stat, unlink } from "node:fs/promises";
+import { lstat, readlink, stat } from "node:fs/promises";
 import { crc32cHex } from "../../src/codecs/crc32c.ts";
 import { mapBatch } from "../../src/core/batch.ts";
 import { checkRange } from "../../src/core/byte-range.ts";
@@ -28,6 +28,7 @@ import { crcOf } from "./byte-writer.ts";
 import { describeKey, listDisk } from "./directory.ts";
 import {
   linkText,
+  moveAcross,
   moveEntry,
   removeDirectoryAt,
   removeEntry,
@@ -225,10 +226,9 @@ export class DiskStore implements DirectoryStore {
       try {
         await withPathLock(end.path, () => moveEntry(start, end, options, targetContext));
       } catch (error) {
-        // Another device is mounted inside the root: no single step leads there.
+        // Another device is mounted inside the root.
         if (errnoOf(error) !== "EXDEV") throw error;
-        await this.copy(source, target, options);
-        await unlink(start.path);
+        await moveAcross(start, () => this.copy(source, target, options), context);
       }
       await this.#sync(start, end);
     });
@@ -386,6 +386,8 @@ export class DiskStore implements DirectoryStore {
   }
 
   async #sync(...locations: readonly Location[]): Promise<void> {
-    if (this.durability === "full") await syncDirectories(...locations);
+    if (this.durability !== "full") return;
+    await syncDirectories(...locations);
+    await this.#place.directoriesMade();
   }
 }

@@ -8,6 +8,7 @@ import { type ErrorContext, runAll, StorageError } from "../../src/core/errors.t
 import { parentKey } from "../../src/core/key.ts";
 import { DirectFile } from "./direct-file.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
+import { MAX_CALL } from "./max-call.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Place, removeMade, syncDirectory, type WriteTarget } from "./place.ts";
 import { type LockWaiting, withProcessLock } from "./process-lock.ts";
@@ -36,9 +37,6 @@ const NEW_FILE_MODE = 0o666;
 
 /** Parts that one system call takes at most (IOV_MAX). */
 const MAX_PARTS = 1024;
-
-/** Bytes that one system call gets at most, so that an abort is seen between two of them. */
-const MAX_CALL = 64 << 20;
 
 /** How much later than the value it replaces a value of a conditional write is, at least: more than a double rounds. */
 const LATER_NS = 3_000n;
@@ -190,7 +188,10 @@ export class TempFile {
     const published = await replacing;
     this.#isDone = true;
     await (closing ?? this.#close());
-    if (durability === "full") await syncDirectory(target.directory);
+    if (durability === "full") {
+      await syncDirectory(target.directory);
+      await this.#settings.place.directoriesMade();
+    }
     return published;
   }
 

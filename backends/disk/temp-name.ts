@@ -115,7 +115,10 @@ function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The second field is the program's name in parentheses, and may hold anything, also spaces and parentheses.
-    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    // It has ended, and is only listed until its parent asks; in containers often nobody does.
+    if (fields[0] === "Z" || fields[0] === "X") return ENDED;
+    return fields[19];
   } catch (error) {
     if (["ENOENT", "ESRCH", "EACCES", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
     throw error;
@@ -126,3 +129,6 @@ function startOf(pid: number): string | undefined {
 let self: TempOwner | undefined;
 
 const UNKNOWN_START = "0";
+
+/** No start is written so. */
+const ENDED = "-";

@@ -53,7 +53,8 @@ export class ValueWrites {
   /** Opens a writer for a value that comes in pieces. */
   async openWriter(key: string, options: OpenByteWriterOptions, context: ErrorContext): Promise<ByteWriter> {
     const partial = options.resume === undefined ? undefined : new PartialFile(options.resume.origin);
-    const file = await this.#open(key, options, context, partial && ((target) => partial.begin(target)));
+    const begin = partial && ((target: WriteTarget) => partial.begin(target, options.signal, context));
+    const file = await this.#open(key, options, context, begin);
     if (options.direct === "auto" && this.#settings.goesDirect) await this.#goDirect(file);
     const host = {
       publish: (from: TempFile, conditions: WriteOptions) => this.#publish(from, conditions, context),

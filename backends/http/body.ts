@@ -47,23 +47,39 @@ export async function* sliceBody(
   }
 }
 
-/** Everything that comes, in one buffer of its own. */
+/**
+ * Everything that comes, in one buffer of its own.
+ *
+ * @throws A {@link StorageError} `OUT_OF_RANGE` if more is announced than one buffer can hold.
+ */
 export async function collectBody(
   pieces: AsyncIterable<Uint8Array>,
   byteLength: number | undefined,
+  context: ErrorContext,
 ): Promise<Uint8Array> {
   if (byteLength !== undefined) {
-    const bytes = new Uint8Array(byteLength);
+    // Not before something comes: leaving the loop is what ends the request.
+    let bytes: Uint8Array | undefined;
     let position = 0;
     for await (const piece of pieces) {
+      bytes ??= memoryFor(byteLength, context);
       bytes.set(piece, position);
       position += piece.byteLength;
     }
-    return bytes;
+    return bytes ?? new Uint8Array(0);
   }
   const parts: Uint8Array[] = [];
   for await (const piece of pieces) parts.push(piece);
   return new Uint8Array(Buffer.concat(parts));
+}
+
+function memoryFor(byteLength: number, context: ErrorContext): Uint8Array {
+  try {
+    return new Uint8Array(byteLength);
+  } catch (cause) {
+    const message = `"${context.identifier}" in "${context.backend}" has ${byteLength} bytes, more than memory takes at once; read it as a stream`;
+    throw new StorageError("OUT_OF_RANGE", message, { ...context, cause });
+  }
 }
 
 /** How many bytes a body has. */

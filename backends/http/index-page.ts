@@ -16,7 +16,8 @@ export interface IndexEntry {
 
 /** What makes a page an index, and not a page that somebody has written for the folder. */
 const INDEX_TITLE = /<(?:title|h1)>\s*(?:index of|directory listing for)\b/i;
-const LINK = /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi;
+/** No further than the next tag: from each "<a" to the end of the page would take for ever on one that is made for it. */
+const LINK = /<a\s[^<>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)')/gi;
 
 /**
  * The entries of an HTML index: links to what is right below the folder. Links to sort orders, to the folder above, to

@@ -99,7 +99,7 @@ export class HttpStore extends ReadableStore {
 
   protected override async doRead(key: string, options: ReadOptions, context: ErrorContext): Promise<Uint8Array> {
     const part = await this.#get(key, options.range, options, context);
-    return collectBody(part.pieces, part.byteLength);
+    return collectBody(part.pieces, part.byteLength, context);
   }
 
   protected override async doReadRanges(
@@ -118,7 +118,7 @@ export class HttpStore extends ReadableStore {
     const [only, ...others] = bounded.length === ranges.length ? groupRanges(bounded, limits) : [];
     if (only !== undefined && others.length === 0) {
       const part = await this.#get(key, only, options, context);
-      const bytes = await collectBody(part.pieces, part.byteLength);
+      const bytes = await collectBody(part.pieces, part.byteLength, context);
       const total = part.total ?? part.offset + bytes.byteLength;
       return bounded.map((range) => cut(bytes, part.offset, resolveRange(range, total, context)));
     }
@@ -134,7 +134,7 @@ export class HttpStore extends ReadableStore {
     for (let i = 0; i < wanted.length; i += CONCURRENCY) {
       const gets = wanted.slice(i, i + CONCURRENCY).map(async ({ offset, length, parts }) => {
         const part = await this.#get(key, { offset, length }, { ...options, ifMatch: stat.etag }, context);
-        const bytes = await collectBody(part.pieces, part.byteLength);
+        const bytes = await collectBody(part.pieces, part.byteLength, context);
         for (const each of parts) results[each.index] = cut(bytes, offset, each);
       });
       await Promise.all(gets);

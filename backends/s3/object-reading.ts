@@ -5,7 +5,7 @@ import { resolveRange } from "../../src/core/byte-range.ts";
 import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import { type Bucket, bareEtag } from "./bucket.ts";
-import { type DescribedValue, etagDigest, type ReadDigest } from "./read-digest.ts";
+import type { DescribedValue, ReadDigest } from "./read-digest.ts";
 import { connectionLost, damaged, translateS3 } from "./s3-errors.ts";
 
 /** One answer of the service: bytes to come. */
@@ -69,19 +69,19 @@ export async function collect(open: OpenObject): Promise<Uint8Array> {
  * Writes the bytes of an answer to a place of their length.
  *
  * @param digest - Adds them up as they come.
- * @param isEnough - Asked after each piece; `true` drops the connection, and the rest is not waited for.
- * @returns How many were written.
+ * @param until - Asked at each piece, with the number of bytes that came: after how many the connection is dropped, and
+ * the rest is not waited for.
  */
 export function fill(
   open: OpenObject,
   target: Uint8Array,
   digest?: ReadDigest,
-  isEnough?: (count: number) => boolean,
-): Promise<number> {
+  until?: (count: number) => number,
+): Promise<void> {
   const { body, byteLength, context, signal } = open;
   let count = 0;
   // By events: an iterator costs a turn of the event loop for each of the many small pieces.
-  return new Promise<number>((resolve, reject) => {
+  return new Promise<void>((resolve, reject) => {
     const finish = (error: unknown) => {
       signal?.removeEventListener("abort", onAbort);
       body.destroy();
@@ -93,20 +93,25 @@ export function fill(
     body.on("close", () =>
       finish(connectionLost(`the connection ended after ${count} of ${byteLength} bytes`, context)),
     );
-    body.on("data", (piece: Buffer) => {
-      if (count + piece.byteLength <= byteLength) target.set(piece, count);
-      count += piece.byteLength;
-      digest?.update(piece);
-      if (count >= byteLength || !isEnough?.(count)) return;
+    const onPiece = (piece: Buffer) => {
+      const end = until?.(count + piece.byteLength) ?? byteLength;
+      const isEnough = end < byteLength && count + piece.byteLength >= end;
+      const wanted = isEnough ? piece.subarray(0, end - count) : piece;
+      if (count + wanted.byteLength <= byteLength) target.set(wanted, count);
+      count += wanted.byteLength;
+      digest?.update(wanted);
+      if (!isEnough) return;
       signal?.removeEventListener("abort", onAbort);
-      resolve(count);
+      body.off("data", onPiece);
+      resolve();
       body.destroy();
-    });
+    };
+    body.on("data", onPiece);
     body.on("end", () => {
       try {
         checkLength(open, count);
         signal?.removeEventListener("abort", onAbort);
-        resolve(count);
+        resolve();
       } catch (error) {
         finish(error);
       }
@@ -115,51 +120,40 @@ export function fill(
   });
 }
 
-/**
- * The bytes of an answer as a stream that reads when it is asked to.
- *
- * @param verify - Ends a whole value with an error unless its etag says that it is right.
- */
-export function streamOf(open: OpenObject, verify: boolean): ReadableStream<Uint8Array> {
-  const isWhole = open.byteLength === open.value.byteLength;
-  // The etag, not a sum in the metadata: other programs may replace a value and keep its metadata, and a stream cannot
-  // be looked at twice.
-  const source = pieces(open, verify && isWhole ? etagDigest(open.value, open.context) : undefined);
-  return new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        const { value, done } = await source.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      cancel: async () => {
-        open.body.destroy();
-        await source.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
 /** A stream of nothing. */
 export function emptyStream(): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
 }
 
-/** The pieces of a body, counted and added up; ends with an error unless they are all of what is stored. */
-async function* pieces(open: OpenObject, digest: ReadDigest | undefined): AsyncGenerator<Uint8Array, undefined> {
+/**
+ * The pieces of a body, counted and added up; ends with an error unless they are all that was announced.
+ *
+ * @param until - Asked at each piece, with the number of bytes that came and the milliseconds in which nobody asked for
+ * any: after how many the connection is dropped, and the rest is not waited for.
+ */
+export async function* pieces(
+  open: OpenObject,
+  digest: ReadDigest | undefined,
+  until?: (count: number, elsewhereMs: number) => number,
+): AsyncGenerator<Uint8Array, undefined> {
   const { body, byteLength, context, signal } = open;
   const onAbort = () => body.destroy(new DOMException("aborted", "AbortError"));
   signal?.addEventListener("abort", onAbort, { once: true });
-  let count = 0;
+  let [count, elsewhereMs] = [0, 0];
   try {
     if (signal?.aborted) onAbort();
     for await (const piece of body as AsyncIterable<Buffer>) {
-      count += piece.byteLength;
-      if (count > byteLength) throw damaged(`${count} bytes came, and ${byteLength} were announced`, context);
-      digest?.update(piece);
+      const came = count + piece.byteLength;
+      if (came > byteLength) throw damaged(`${came} bytes came, and ${byteLength} were announced`, context);
+      const end = until?.(came, elsewhereMs) ?? byteLength;
       // A view of its own: a Buffer would give the caller methods that behave otherwise.
-      yield new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+      const wanted = new Uint8Array(piece.buffer, piece.byteOffset, Math.min(piece.byteLength, end - count));
+      count += wanted.byteLength;
+      digest?.update(wanted);
+      const handedOver = performance.now();
+      yield wanted;
+      elsewhereMs += performance.now() - handedOver;
+      if (count === end && end < byteLength) return undefined;
     }
   } catch (error) {
     throw translateS3(error, context, signal);
@@ -169,7 +163,6 @@ async function* pieces(open: OpenObject, digest: ReadDigest | undefined): AsyncG
   }
   if (signal?.aborted) throw translateS3(signal.reason, context, signal);
   checkLength(open, count);
-  if (digest?.isRight() === false) throw notTheStored(context);
   return undefined;
 }
 

@@ -92,17 +92,18 @@ export async function sendBody<Result>(
 ): Promise<Result> {
   const { signal, isRepeatable } = how;
   checkAborted(signal, context);
-  const cut = new AbortController();
+  // Short values go often, and mostly nobody will call them off.
+  const cut = signal && new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const onAbort = () => {
-    if (!body.isHandedOver) cut.abort(signal?.reason);
-    else timer = setTimeout(() => cut.abort(signal?.reason), SETTLE_MS);
+    if (!body.isHandedOver) cut?.abort(signal?.reason);
+    else timer = setTimeout(() => cut?.abort(signal?.reason), SETTLE_MS);
   };
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    return await bucket.sendRaw<Result>(command, cut.signal);
+    return await bucket.sendRaw<Result>(command, cut?.signal);
   } catch (error) {
-    const failure = translateS3(error, context, cut.signal);
+    const failure = translateS3(error, context, cut?.signal);
     const isOpen = body.isHandedOver && isAmbiguous(error);
     if (isRepeatable || !isOpen || failure.code === "ABORTED") throw failure;
     const message = `${failure.message}. Whether the conditional write was carried out is not known: look before trying again`;

@@ -29,16 +29,17 @@ import { connect, type OpenS3 } from "./connect.ts";
 import type { PendingUpload, PresignOptions, S3Extras, S3Options, UploadOptions } from "./index.ts";
 import { copyObject, deleteObjects, MAX_REQUEST, sendChange } from "./object-changes.ts";
 import { hasKeysBelow, listObjects } from "./object-listing.ts";
-import { collect, emptyStream, openObject, streamOf } from "./object-reading.ts";
+import { collect, emptyStream, openObject } from "./object-reading.ts";
 import { isDirectoryError, statObject } from "./object-stat.ts";
 import { putObject } from "./object-writing.ts";
 import { abortUpload, listUploads, storedParts } from "./pending-uploads.ts";
 import { presign } from "./presign.ts";
 import { readRangesOf } from "./range-reading.ts";
 import { findUpload, type ResumedUpload, wholeParts } from "./resume-upload.ts";
+import { streamOf } from "./stream-reading.ts";
 import { checkPlace } from "./tree-check.ts";
 import { crcOf, type UploadHost, UploadWriter } from "./upload-writer.ts";
-import { readWhole } from "./whole-reading.ts";
+import { type PartReading, readWhole } from "./whole-reading.ts";
 
 const MIB = 1 << 20;
 
@@ -89,7 +90,7 @@ export class S3Store implements ByteStore, S3Extras {
 
   read(key: string, options: ReadOptions = {}): Promise<Uint8Array> {
     return this.#perform("read", key, options, async (normal, context) => {
-      if (options.range === undefined) return this.#readWhole(normal, options, context);
+      if (options.range === undefined) return readWhole(this.#readingOf(normal, options, context));
       const open = await this.#openObject(normal, options, context);
       return open === undefined ? new Uint8Array(0) : collect(open);
     });
@@ -111,7 +112,7 @@ export class S3Store implements ByteStore, S3Extras {
   readStream(key: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return this.#perform("readStream", key, options, async (normal, context) => {
       const open = await this.#openObject(normal, options, context);
-      return open === undefined ? emptyStream() : streamOf(open, this.#verifies);
+      return open === undefined ? emptyStream() : streamOf(open, this.#readingOf(normal, options, context));
     });
   }
 
@@ -293,9 +294,9 @@ export class S3Store implements ByteStore, S3Extras {
     return this.#options.verifyReads ?? this.#options.endpoint?.startsWith("http:") ?? false;
   }
 
-  #readWhole(key: string, { ifMatch, signal }: ReadOptions, context: ErrorContext): Promise<Uint8Array> {
+  #readingOf(key: string, { ifMatch, signal }: ReadOptions, context: ErrorContext): PartReading {
     const { checksums, readPartsInFlight } = this.#options;
-    return readWhole({
+    return {
       ask: (part) => this.#openObject(key, part, context),
       ifMatch,
       signal,
@@ -304,7 +305,7 @@ export class S3Store implements ByteStore, S3Extras {
       onlySlow: readPartsInFlight === undefined,
       verify: this.#verifies,
       context,
-    });
+    };
   }
 
   /** Conditions that the service would ignore are refused: it would overwrite, and say that all is well. */

@@ -1,5 +1,5 @@
 /** The bytes of one upload, as a stream that knows when it can no longer be called back. */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import { type ByteSource, byteSourceLength, joinBytes } from "../../src/core/byte-store.ts";
@@ -71,9 +71,12 @@ export class UploadBody {
   }
 
   #digest(algorithm: "md5" | "sha256"): Buffer {
-    const hash = createHash(algorithm);
-    for (const part of this.#parts) hash.update(part);
-    return hash.digest();
+    const [only] = this.#parts;
+    // In one step: twice as fast for short values.
+    if (only !== undefined && this.#parts.length === 1) return hash(algorithm, only, "buffer");
+    const sum = createHash(algorithm);
+    for (const part of this.#parts) sum.update(part);
+    return sum.digest();
   }
 
   *#pieces(): Generator<Uint8Array> {

@@ -1,17 +1,15 @@
 /** Reads a whole value: the first answer tells how long it is, and the rest of a long one comes in parts at once. */
 import type { ByteRange } from "../../src/core/byte-store.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
+import { LinkSpeed } from "./link-speed.ts";
 import { blankBytes, fill, notTheStored, type OpenObject } from "./object-reading.ts";
 import { crcDigest, etagDigest, type ReadDigest } from "./read-digest.ts";
 
 /** How often a value that is replaced meanwhile is begun again. */
 const ATTEMPTS = 20;
 
-/** After so many bytes it is told whether a connection is fast. */
-const SAMPLE_BYTES = 2 << 20;
-
-/** More than one connection of a large service carries (50 to 100 MB/s): several would gain nothing. */
-const FAST_BYTES_PER_MS = (150 << 20) / 1000;
+/** Shorter ranges are not worth a request of their own. */
+const MIN_PART = 1 << 20;
 
 /** Asks for a part of the value; answers `undefined` if the part is empty. */
 type Ask = (part: {
@@ -20,8 +18,8 @@ type Ask = (part: {
   readonly signal: AbortSignal | undefined;
 }) => Promise<OpenObject | undefined>;
 
-/** How to read a whole value. */
-export interface WholeReading {
+/** How to read a long value. */
+export interface PartReading {
   readonly ask: Ask;
   readonly ifMatch: string | undefined;
   readonly signal: AbortSignal | undefined;
@@ -41,10 +39,10 @@ export interface WholeReading {
  * connection of a large service carries less than the network does.
  *
  * The first request asks for all: services answer small values faster when no range is asked for (Ceph by a third), and
- * nobody knows beforehand what is small. Of a long value that comes slowly its connection is dropped, and the rest asked
- * for in parts; one that comes fast is left alone.
+ * nobody knows beforehand what is small. Of a long value that comes slowly it brings one part, while others bring those
+ * that follow; one that comes fast is left alone.
  */
-export async function readWhole(reading: WholeReading): Promise<Uint8Array> {
+export async function readWhole(reading: PartReading): Promise<Uint8Array> {
   const { context, ifMatch } = reading;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
@@ -57,7 +55,7 @@ export async function readWhole(reading: WholeReading): Promise<Uint8Array> {
   throw new StorageError("CONFLICT", message, { ...context, retryable: true });
 }
 
-async function readVersion(reading: WholeReading): Promise<Uint8Array> {
+async function readVersion(reading: PartReading): Promise<Uint8Array> {
   const { ask, ifMatch, signal, partBytes, inFlight, onlySlow, verify, context } = reading;
   const first = await ask({ range: undefined, ifMatch, signal });
   if (first === undefined) return new Uint8Array(0);
@@ -65,8 +63,19 @@ async function readVersion(reading: WholeReading): Promise<Uint8Array> {
   const bytes = blankBytes(value.byteLength);
   const digest = verify ? (crcDigest(value) ?? etagDigest(value, context)) : undefined;
   const isLong = inFlight > 1 && value.etag !== undefined && value.byteLength >= 2 * partBytes;
-  const there = await fill(first, bytes, digest, isLong ? slowness(onlySlow) : undefined);
-  if (there < bytes.byteLength) await fillInParts(reading, first.value, there, bytes, digest);
+  const speed = new LinkSpeed(onlySlow);
+  let rest: FollowingParts | undefined;
+  const until = (count: number) => {
+    if (rest === undefined && speed.isSlow(count)) rest = new FollowingParts(reading, value, bytes, count, digest);
+    return rest?.begin ?? value.byteLength;
+  };
+  try {
+    await fill(first, bytes, digest, isLong ? until : undefined);
+  } catch (error) {
+    rest?.fail(error);
+    if (rest === undefined) throw error;
+  }
+  await rest?.finish();
   if (digest !== undefined && !digest.isRight()) checkEtag(first, bytes);
   return bytes;
 }
@@ -78,56 +87,93 @@ function checkEtag({ value, context }: OpenObject, bytes: Uint8Array): void {
   if (!digest?.isRight()) throw notTheStored(context);
 }
 
-/** Answers, once enough has come to tell, whether a connection is slow; at once if that does not matter. */
-function slowness(onlySlow: boolean): (count: number) => boolean {
-  const begin = performance.now();
-  let isJudged = false;
-  return (count) => {
-    if (isJudged || (onlySlow && count < SAMPLE_BYTES)) return false;
-    isJudged = true;
-    return !onlySlow || count / (performance.now() - begin) < FAST_BYTES_PER_MS;
-  };
-}
+/** What follows the first part of a value, in parts: each is fetched by whoever is free. */
+class FollowingParts {
+  /** Where they begin in the value, and the first connection may stop. */
+  readonly begin: number;
+  readonly #reading: PartReading;
+  readonly #etag: string | undefined;
+  readonly #bytes: Uint8Array;
+  readonly #digest: ReadDigest | undefined;
+  readonly #partBytes: number;
+  readonly #workers: Promise<void>[] = [];
+  readonly #isThere: boolean[] = [];
+  /** The first failure ends the other parts as well. */
+  readonly #cut = new AbortController();
+  #failure: { readonly error: unknown } | undefined;
+  #next = 0;
+  #verified = 0;
+  #isFirstThere = false;
 
-/** Fills in what is missing from `there` on. */
-async function fillInParts(
-  { ask, signal, partBytes, inFlight, context }: WholeReading,
-  { etag, byteLength }: OpenObject["value"],
-  there: number,
-  bytes: Uint8Array,
-  digest: ReadDigest | undefined,
-): Promise<void> {
-  const isThere: boolean[] = [];
-  let verified = 0;
-  const partOf = (index: number) => bytes.subarray(there + index * partBytes, there + (index + 1) * partBytes);
-  const count = Math.ceil((byteLength - there) / partBytes);
-  // The first failure ends the other parts as well.
-  const cut = new AbortController();
-  const onAbort = () => cut.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  if (signal?.aborted) onAbort();
-  let next = 0;
-  const worker = async () => {
-    while (next < count) {
-      const index = next++;
-      const target = partOf(index);
-      const range = { offset: there + index * partBytes, length: target.byteLength };
-      const open = await ask({ range, ifMatch: etag, signal: cut.signal });
-      if (open === undefined) throw notTheStored(context);
-      await fill(open, target);
-      isThere[index] = true;
-      // Digests want bytes in order.
-      for (; isThere[verified]; verified++) digest?.update(partOf(verified));
+  /** @param count - Bytes that are there already. */
+  constructor(
+    reading: PartReading,
+    { etag }: OpenObject["value"],
+    bytes: Uint8Array,
+    count: number,
+    digest: ReadDigest | undefined,
+  ) {
+    this.#reading = reading;
+    this.#etag = etag;
+    this.#bytes = bytes;
+    this.#digest = digest;
+    const share = Math.max(MIN_PART, Math.ceil((bytes.byteLength - count) / reading.inFlight));
+    this.#partBytes = Math.min(reading.partBytes, share);
+    this.begin = Math.min(bytes.byteLength, count + this.#partBytes);
+    reading.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (reading.signal?.aborted) this.#onAbort();
+    for (let i = 1; i < reading.inFlight; i++) this.#workers.push(this.#work());
+  }
+
+  /** Calls all of them off. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#cut.abort();
+  }
+
+  /** To be called when the first part is there, whose connection is then free for one more. */
+  async finish(): Promise<void> {
+    this.#isFirstThere = true;
+    this.#workers.push(this.#work());
+    await Promise.all(this.#workers);
+    this.#reading.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#verify();
+  }
+
+  readonly #onAbort = () => this.#cut.abort(this.#reading.signal?.reason);
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#failure === undefined && this.#offsetOf(this.#next) < this.#bytes.byteLength) {
+        await this.#fetch(this.#next++);
+        this.#verify();
+      }
+    } catch (error) {
+      this.fail(error);
     }
-  };
-  let failure: { readonly error: unknown } | undefined;
-  const workers = Array.from({ length: Math.min(inFlight, count) }, () =>
-    worker().catch((error: unknown) => {
-      failure ??= { error };
-      cut.abort();
-    }),
-  );
-  await Promise.all(workers);
-  signal?.removeEventListener("abort", onAbort);
-  if (failure !== undefined) throw failure.error;
+  }
+
+  async #fetch(index: number): Promise<void> {
+    const target = this.#partOf(index);
+    const range = { offset: this.#offsetOf(index), length: target.byteLength };
+    const open = await this.#reading.ask({ range, ifMatch: this.#etag, signal: this.#cut.signal });
+    if (open === undefined) throw notTheStored(this.#reading.context);
+    await fill(open, target);
+    this.#isThere[index] = true;
+  }
+
+  /** Digests want bytes in order. */
+  #verify(): void {
+    if (!this.#isFirstThere) return;
+    for (; this.#isThere[this.#verified]; this.#verified++) this.#digest?.update(this.#partOf(this.#verified));
+  }
+
+  #offsetOf(index: number): number {
+    return this.begin + index * this.#partBytes;
+  }
+
+  #partOf(index: number): Uint8Array {
+    return this.#bytes.subarray(this.#offsetOf(index), this.#offsetOf(index + 1));
+  }
 }

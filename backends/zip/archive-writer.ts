@@ -75,18 +75,19 @@ export class ArchiveWriter implements AsyncDisposable {
    * writing threw.
    */
   async add(key: string, bytes: ByteSource, options: EntryOptions = {}): Promise<void> {
-    const name = this.#claim(key, options);
-    return this.#inTurn(options, async () => {
+    const { name, withdraw } = this.#claim(key, options);
+    const work = async () => {
       const { entry, packed } = await packEntry(this.#start(name, options), bytes, this.#compression(options));
       await this.#writer.write([localHeader(entry), ...packed]);
       this.#entries.push(entry);
-    });
+    };
+    return this.#inTurn(options, work, withdraw);
   }
 
   /** Adds a value that comes in pieces, in bounded memory. Throws as {@link ArchiveWriter.add}, or what the source threw. */
   async addStream(key: string, pieces: AsyncIterable<Uint8Array>, options: EntryOptions = {}): Promise<void> {
-    const name = this.#claim(key, options);
-    return this.#inTurn(options, async () => {
+    const { name, withdraw } = this.#claim(key, options);
+    const work = async () => {
       const method = this.#compression(options) === "store" ? 0 : 8;
       const start = { ...this.#start(name, options), method, isStreamed: true } as const;
       await this.#writer.write(localHeader({ ...start, crc32: 0, compressedLength: 0, byteLength: 0 }));
@@ -109,7 +110,8 @@ export class ArchiveWriter implements AsyncDisposable {
       const entry: WrittenEntry = { ...start, crc32: checksum, compressedLength, byteLength };
       await this.#writer.write(dataDescriptor(entry));
       this.#entries.push(entry);
-    });
+    };
+    return this.#inTurn(options, work, withdraw);
   }
 
   /**
@@ -172,7 +174,7 @@ export class ArchiveWriter implements AsyncDisposable {
     }
   }
 
-  #claim(key: string, options: EntryOptions): Uint8Array {
+  #claim(key: string, options: EntryOptions): { readonly name: Uint8Array; readonly withdraw: () => void } {
     checkOpen(this.#isOpen, `The archive "${this.#context.identifier}"`, this.#context);
     checkAborted(options.signal, this.#context);
     const normal = normalizeKey(key);
@@ -190,7 +192,7 @@ export class ArchiveWriter implements AsyncDisposable {
       );
     }
     this.#keys.add(normal);
-    return name;
+    return { name, withdraw: () => this.#keys.delete(normal) };
   }
 
   #compression({ compression = this.#options.compression ?? "deflate" }: EntryOptions): EntryCompression {
@@ -201,11 +203,16 @@ export class ArchiveWriter implements AsyncDisposable {
     return { name, headerOffset: this.#writer.byteLength, modifiedMs: options.modifiedMs ?? Date.now() };
   }
 
-  /** One entry at a time: the next begins where the last one ended. */
-  #inTurn<T>(options: OperationOptions, work: () => Promise<T>): Promise<T> {
+  /**
+   * One entry at a time: the next begins where the last one ended.
+   *
+   * @param withdraw - Called if the work is called off before it begins: the archive is then as if it had not been asked.
+   */
+  #inTurn<T>(options: OperationOptions, work: () => Promise<T>, withdraw = () => {}): Promise<T> {
     const run = async () => {
       checkOpen(this.#isOpen, `The archive "${this.#context.identifier}"`, this.#context);
       if (this.#failure !== undefined) throw this.#failure;
+      if (options.signal?.aborted) withdraw();
       checkAborted(options.signal, this.#context);
       try {
         return await work();

@@ -39,7 +39,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 }
 
 async function perform(args: readonly string[], options: GlobalOptions, action: Action): Promise<number> {
-  const terminal = new Terminal(options);
+  const terminal = new Terminal(options, args);
   using interruption = new Interruption((line) => terminal.say(line));
   const { signal } = interruption;
   try {

@@ -14,25 +14,29 @@ export class Terminal {
   /** True: results are one JSON document. */
   readonly json: boolean;
   readonly #verbose: boolean;
+  readonly #secrets: ReadonlyMap<string, string>;
   #line = "";
   #hasPrinted = false;
 
-  constructor(options: GlobalOptions) {
+  /** @param args - Arguments of the command; user, password and query of a URL among them are never printed. */
+  constructor(options: GlobalOptions, args: readonly string[] = []) {
     this.json = options.json ?? false;
     this.#verbose = options.verbose ?? false;
+    this.#secrets = new Map(args.map((arg) => [arg, withoutSecrets(arg)] as const).filter(([arg, to]) => arg !== to));
     process.stdout.on("error", endQuietly);
   }
 
   /** Prints a result: the lines for people, or the value as JSON. */
   print(value: unknown, lines: readonly string[]): void {
     this.#hasPrinted = true;
-    process.stdout.write(this.json ? `${JSON.stringify(value, replaceBigInt, 2)}\n` : lines.map(endLine).join(""));
+    const text = this.json ? `${JSON.stringify(value, replaceBigInt, 2)}\n` : lines.map(endLine).join("");
+    process.stdout.write(this.#hide(text));
   }
 
   /** Tells the person something, on stderr. */
   say(line: string): void {
     this.#clear();
-    process.stderr.write(endLine(line));
+    process.stderr.write(endLine(this.#hide(line)));
   }
 
   /** True if {@link Terminal.progress} draws over its last line rather than adding one. */
@@ -58,8 +62,14 @@ export class Terminal {
    */
   fail(error: unknown): void {
     this.say(`sluice: ${describeError(error)}`);
-    if (this.#verbose) process.stderr.write(endLine(stackOf(error)));
+    if (this.#verbose) process.stderr.write(endLine(this.#hide(stackOf(error))));
     if (this.json && !this.#hasPrinted) this.print({ error: errorDocument(error) }, []);
+  }
+
+  #hide(text: string): string {
+    let shown = text;
+    for (const [secret, instead] of this.#secrets) shown = shown.replaceAll(secret, instead);
+    return shown;
   }
 
   /** Removes a progress line, so that the next line begins where it should. */
@@ -68,6 +78,12 @@ export class Terminal {
     process.stderr.write(`\r${" ".repeat(this.#line.length)}\r`);
     this.#line = "";
   }
+}
+
+/** A URL with stars for user, password and query, which may hold a signature; other arguments as they are. */
+export function withoutSecrets(arg: string): string {
+  if (!/^[a-z][a-z\d+.-]*:.*\/\//i.test(arg)) return arg;
+  return arg.replace(/\/\/[^/?#]*@/g, "//***@").replace(/\?[^!#]*/g, "?***");
 }
 
 /** An error in one line; each of several failures in a line of its own below it. */

@@ -145,6 +145,8 @@ async function decodeArray(npy: Uint8Array, name: string, context: CodecContext)
     return (await npyCodec.decode(npy, { ...context, options: {} })) as NdArray;
   } catch (cause) {
     if (!(cause instanceof StorageError)) throw cause;
-    throw new StorageError(cause.code, `Array "${name}": ${cause.message}`, { identifier: context.identifier, cause });
+    const file = `"${context.identifier}": `;
+    const message = `${file}array "${name}": ${cause.message.replace(file, "")}`;
+    throw new StorageError(cause.code, message, { identifier: context.identifier, cause });
   }
 }

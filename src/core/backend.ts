@@ -9,7 +9,7 @@ import type { OperationOptions } from "./byte-store.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { checkAborted, checkOpen } from "./checks.ts";
 import type { IfExists } from "./data-sink.ts";
-import { type ErrorContext, StorageError, toStorageError } from "./errors.ts";
+import { type ErrorContext, located, StorageError, toStorageError } from "./errors.ts";
 import { normalizeKey } from "./key.ts";
 
 /** Options that every backend takes. */
@@ -112,7 +112,7 @@ export abstract class BackendBase implements AsyncDisposable {
       checkAborted(options.signal, context);
       return await run(this.resolveKey(identifier), context);
     } catch (error) {
-      throw this.translate(error, context);
+      throw located(this.translate(error, context), context);
     }
   }
 

@@ -169,6 +169,26 @@ export function toStorageError(error: unknown, context: ErrorContext): StorageEr
 }
 
 /**
+ * The error with the place where it happened, if it does not name one itself: a codec knows no backend. Otherwise, and
+ * for the classes derived from {@link StorageError}, the error itself.
+ */
+export function located(error: StorageError, context: ErrorContext): StorageError {
+  const { code, message, backend, operation, identifier = context.identifier, retryable, retryAfterMs } = error;
+  if (backend !== undefined || error.constructor !== StorageError) return error;
+  const cause = "cause" in error ? { cause: error.cause } : {};
+  const copy = new StorageError(code, message, {
+    backend: context.backend,
+    operation: operation ?? context.operation,
+    identifier,
+    retryable,
+    retryAfterMs,
+    ...cause,
+  });
+  if (error.stack !== undefined) copy.stack = error.stack;
+  return copy;
+}
+
+/**
  * Runs every step although some fail, then throws: one failure as it is, several as one `AggregateError`. For closing
  * things in order without leaking the later ones.
  *

@@ -80,7 +80,7 @@ export async function updateJson<T = unknown>(
     bytes === undefined ? structuredClone(options.default) : jsonCodec.decode(bytes, { identifier: key, options: {} });
   for (;;) {
     checkAborted(signal, context);
-    const old = await readVersion(store, normal, options);
+    const old = await readVersion(store, normal, options, rounds);
     const next = await change((await decode(old?.bytes)) as T, old?.bytes);
     if (next === undefined && old !== undefined) {
       return { value: (await decode(old.bytes)) as T, etag: old.etag };
@@ -111,7 +111,7 @@ class Rounds {
     this.#start = this.#clock.now();
   }
 
-  /** After a write that failed. Throws what is no reason for another round, or what there is no time left for. */
+  /** After a read or a write that failed. Throws what is no reason for another round, or what there is no time left for. */
   async next(error: unknown): Promise<void> {
     const wasFaster = isStorageError(error, "PRECONDITION_FAILED", "ALREADY_EXISTS");
     // A service that gets two conditional writes at once may refuse both.
@@ -135,8 +135,13 @@ interface Version {
   readonly etag: string;
 }
 
-/** The bytes of a key and the etag of just these bytes. */
-async function readVersion(store: ByteStore, key: string, options: UpdateJsonOptions): Promise<Version | undefined> {
+/** The bytes of a key and the etag of just these bytes. Who was overwritten between the two has lost a round, too. */
+async function readVersion(
+  store: ByteStore,
+  key: string,
+  options: UpdateJsonOptions,
+  rounds: Rounds,
+): Promise<Version | undefined> {
   const { signal } = options;
   for (;;) {
     try {
@@ -150,10 +155,10 @@ async function readVersion(store: ByteStore, key: string, options: UpdateJsonOpt
       }
       return { bytes: await store.read(key, { ifMatch: etag, signal }), etag };
     } catch (error) {
-      if (isStorageError(error, "PRECONDITION_FAILED")) continue;
-      if (!isStorageError(error, "NOT_FOUND") || !("default" in options)) throw error;
       // Gone between the two questions, or never there.
-      return undefined;
+      if (isStorageError(error, "NOT_FOUND") && "default" in options) return undefined;
+      if (!isStorageError(error, "PRECONDITION_FAILED")) throw error;
+      await rounds.next(error);
     }
   }
 }

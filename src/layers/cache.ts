@@ -3,14 +3,12 @@ import { randomUUID } from "node:crypto";
 import { resolveRange } from "../core/byte-range.ts";
 import type { ByteRange, ByteStore, ObjectStat, ReadOptions } from "../core/byte-store.ts";
 import { checkAborted, checkInteger } from "../core/checks.ts";
-import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
+import { type ErrorContext, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import { CachedValues } from "./cached-values.ts";
+import { followVersions } from "./follow-versions.ts";
 import { SingleFlight } from "./single-flight.ts";
 import { WrappedStore } from "./wrapped-store.ts";
-
-/** Versions that a read follows when the value changes under it again and again. */
-const FOLLOWED = 20;
 
 /** Bytes of a stream from the cache that come at a time. */
 const CHUNK = 1 << 20;
@@ -133,7 +131,7 @@ export class CacheStore extends WrappedStore {
       const kept = await this.#kept(this.#named(normal, "content"));
       if (kept !== undefined) return kept;
     }
-    for (let version = 1; ; version++) {
+    return followVersions(options, async () => {
       const stat = await this.stat(key, { signal: options.signal });
       if (!this.#isKeepable(stat)) {
         this.#counts.bypassed++;
@@ -143,14 +141,8 @@ export class CacheStore extends WrappedStore {
         const message = `"${normal}" in "${this.name}" is not the version asked for`;
         throw new StorageError("PRECONDITION_FAILED", message, context);
       }
-      try {
-        return await this.#fetch(normal, stat.etag as string, options.signal, context);
-      } catch (error) {
-        // Overwritten between the question and the read: the new version is as good an answer.
-        const isFollowed = options.ifMatch === undefined && version < FOLLOWED;
-        if (!isFollowed || !isStorageError(error, "PRECONDITION_FAILED")) throw error;
-      }
-    }
+      return this.#fetch(normal, stat.etag as string, options.signal, context);
+    });
   }
 
   #isKeepable({ kind, etag, byteLength }: ObjectStat): boolean {

@@ -14,11 +14,9 @@ import type {
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import type { OpenByteWriterOptions } from "../core/resumable-write.ts";
+import { followVersions } from "./follow-versions.ts";
 import { SummingWriter } from "./summing-writer.ts";
 import { WrappedStore } from "./wrapped-store.ts";
-
-/** Versions that a read follows when the value changes under it again and again. */
-const FOLLOWED = 20;
 
 /** Options of a {@link ChecksumStore}. */
 export interface ChecksumOptions {
@@ -74,6 +72,10 @@ export class ChecksumStore extends WrappedStore {
   }
 
   override async readStream(key: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return followVersions(options, () => this.#openStream(key, options));
+  }
+
+  async #openStream(key: string, options: ReadOptions): Promise<ReadableStream<Uint8Array>> {
     const context = this.#context("readStream", key);
     const { etag, sum } = await this.#version(key, options, context);
     if (sum === undefined) return super.readStream(key, options);
@@ -167,19 +169,13 @@ export class ChecksumStore extends WrappedStore {
   /** The whole value, verified; `undefined` if there is no sum to verify it by. */
   async #verified(operation: string, key: string, options: ReadOptions): Promise<Uint8Array | undefined> {
     const context = this.#context(operation, key);
-    for (let version = 1; ; version++) {
+    return followVersions(options, async () => {
       const { etag, sum } = await this.#version(key, options, context);
       if (sum === undefined) return undefined;
-      try {
-        const value = await super.read(key, { ...options, range: undefined, ifMatch: etag });
-        check(hashOf("sha256", value, "hex"), sum, context);
-        return value;
-      } catch (error) {
-        // Overwritten between the question and the read: the new version is as good an answer.
-        const isFollowed = options.ifMatch === undefined && version < FOLLOWED;
-        if (!isFollowed || !isStorageError(error, "PRECONDITION_FAILED")) throw error;
-      }
-    }
+      const value = await super.read(key, { ...options, range: undefined, ifMatch: etag });
+      check(hashOf("sha256", value, "hex"), sum, context);
+      return value;
+    });
   }
 
   async #version(key: string, options: ReadOptions, context: ErrorContext) {

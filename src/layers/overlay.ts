@@ -18,7 +18,7 @@ import type {
   WriteResult,
 } from "../core/byte-store.ts";
 import { checkAborted } from "../core/checks.ts";
-import { StorageError } from "../core/errors.ts";
+import { runAll, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import { commonCapabilities } from "./flat-capabilities.ts";
 import { mergeLists } from "./merge-lists.ts";
@@ -185,8 +185,7 @@ export class OverlayStore extends WrappedStore {
   }
 
   override async close(): Promise<void> {
-    await this.#writers.abort();
-    await super.close();
+    await runAll([() => this.#writers.abort(), () => super.close()], `Not all of "${this.name}" could be closed`);
   }
 
   /**

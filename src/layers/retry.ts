@@ -14,6 +14,7 @@ import type {
 } from "../core/byte-store.ts";
 import { checkAborted } from "../core/checks.ts";
 import { isStorageError, type StorageErrorCode } from "../core/errors.ts";
+import { followVersions } from "./follow-versions.ts";
 import { Retrier, type RetryOptions } from "./retrier.ts";
 import { type StoreCall, WrappedStore } from "./wrapped-store.ts";
 
@@ -39,6 +40,10 @@ export class RetryStore extends WrappedStore {
   }
 
   override async readStream(key: string, options: ReadOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    return followVersions(options, () => this.#openStream(key, options));
+  }
+
+  async #openStream(key: string, options: ReadOptions): Promise<ReadableStream<Uint8Array>> {
     const bound = await this.#bind(key, options);
     if (bound === undefined) return super.readStream(key, options);
     const { etag, offset, end } = bound;

@@ -16,7 +16,7 @@ import type {
   WriteResult,
 } from "../core/byte-store.ts";
 import { checkAborted } from "../core/checks.ts";
-import { isStorageError, StorageError, toStorageError } from "../core/errors.ts";
+import { isStorageError, runAll, StorageError, toStorageError } from "../core/errors.ts";
 import { compareKeys, isInside, joinKey, normalizeKey } from "../core/key.ts";
 import { splitPrefix } from "../core/listing.ts";
 import { commonCapabilities } from "./flat-capabilities.ts";
@@ -184,8 +184,7 @@ export class RouteStore extends WrappedStore {
   }
 
   override async close(): Promise<void> {
-    await this.#writers.abort();
-    await super.close();
+    await runAll([() => this.#writers.abort(), () => super.close()], `Not all of "${this.name}" could be closed`);
   }
 
   #at<T>(

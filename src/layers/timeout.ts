@@ -1,5 +1,5 @@
 /** Gives every attempt a time limit. */
-import type { ByteStore } from "../core/byte-store.ts";
+import type { ByteStore, ByteWriter } from "../core/byte-store.ts";
 import { checkInteger } from "../core/checks.ts";
 import { StorageError } from "../core/errors.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -73,6 +73,8 @@ export class TimeoutStore extends PartwiseStore {
 function discard(answer: unknown): void {
   if (typeof answer !== "object" || answer === null) return;
   const ignore = () => {};
-  if ("abort" in answer) (answer as { abort(): Promise<void> }).abort().catch(ignore);
+  // What an earlier writer left is worth more than the one that went on with it too late.
+  if ("suspend" in answer) (answer as Required<Pick<ByteWriter, "suspend">>).suspend().catch(ignore);
+  else if ("abort" in answer) (answer as { abort(): Promise<void> }).abort().catch(ignore);
   else if (answer instanceof ReadableStream) answer.cancel().catch(ignore);
 }

@@ -1,5 +1,6 @@
 /** Writers that are open, so that closing a layer can discard them. */
 import type { ByteWriter } from "../core/byte-store.ts";
+import { runAll } from "../core/errors.ts";
 
 /** For layers over stores that stay open when they close. */
 export class WriterSet {
@@ -15,10 +16,11 @@ export class WriterSet {
     );
   }
 
-  /** Discards what was not closed. */
+  /** Discards what was not closed; all of it, although some fails. */
   async abort(): Promise<void> {
-    await Promise.all([...this.#open].map((writer) => writer.abort()));
+    const aborts = [...this.#open].map((writer) => () => writer.abort());
     this.#open.clear();
+    await runAll(aborts, "Not everything that was being written could be discarded");
   }
 }
 

@@ -245,8 +245,13 @@ describe("sluice doctor of a session file", () => {
     });
   });
 
-  it("reports a file that is not there, or is wrong", async () => {
-    const folder = scratchFolder({ "wrong.yaml": "session: s\ndevises: {}\n" });
+  it("reports a file that is not there, or is wrong, and a backend that the file does not name", async () => {
+    const folder = scratchFolder({ "wrong.yaml": "session: s\ndevises: {}\n", "right.yaml": "session: s\n" });
+    expect(await sluice(["doctor", "right.yaml", "--backend", "archiv"], folder)).toMatchObject({
+      code: 1,
+      output: "",
+      errors: expect.stringContaining('Unknown backend "archiv"'),
+    });
     expect(await sluice(["doctor", "none.yaml"], folder)).toMatchObject({
       code: 1,
       errors: expect.stringContaining("NOT_FOUND"),

@@ -13,6 +13,10 @@ describe("sluice doctor", () => {
     expect(report.node).toEqual({ version: process.versions.node, supported: true });
     const sharp = JSON.parse(readFileSync(join(repository, "node_modules/sharp/package.json"), "utf8"));
     expect(report.packages).toContainEqual(expect.objectContaining({ name: "sharp", version: sharp.version }));
+    const { optionalDependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+    expect(report.packages.map(({ name }: { name: string }) => name).sort()).toEqual(
+      Object.keys(optionalDependencies).sort(),
+    );
     expect(report.backends.map((backend: { key: string }) => backend.key)).toEqual(
       expect.arrayContaining(["disk", "memory", "tiff", "zarr"]),
     );
@@ -25,6 +29,12 @@ describe("sluice doctor", () => {
   it("fails with one line for a folder that takes nothing", async () => {
     const { code, errors } = await sluice(["doctor", join(scratchFolder(), "missing")]);
     expect(code).toBe(1);
-    expect(errors).toMatch(/^sluice: PERMISSION_DENIED: Nothing can be written to .*ENOENT.*\n$/);
+    expect(errors).toMatch(/^sluice: NOT_FOUND: Nothing can be written to .*ENOENT.*\n$/);
+  });
+
+  it("says how another store is measured", async () => {
+    const { code, errors } = await sluice(["doctor", "s3://bucket/folder"]);
+    expect(code).toBe(1);
+    expect(errors).toMatch(/^sluice: UNSUPPORTED: .*--backend NAME\n$/);
   });
 });

@@ -194,6 +194,19 @@ describe.each([
     expect(await files.load("a.tif", { format: "text" })).toBe("hello");
   });
 
+  it("says of what a codec refuses in which backend, by which operation and of what that was", async () => {
+    await store.write("a.json", new TextEncoder().encode("{"));
+    const place = { backend: files.name, identifier: "a.json" };
+    await expect(files.load("a.json")).rejects.toMatchObject({ ...place, operation: "load", code: "CORRUPT" });
+    await expect(files.save({ at: new Date() }, "a.json", { ifExists: "replace" })).rejects.toMatchObject({
+      ...place,
+      operation: "save",
+      code: "INVALID_DATA",
+    });
+    const [result] = await files.loadBatch(["a.json"], { onError: "collect" });
+    expect(result).toMatchObject(place);
+  });
+
   it("lists files and directories, and describes them", async () => {
     await files.save(ramp([2], "uint8"), "run/b/2.npy", { createParents: true });
     await files.save(ramp([2], "uint8"), "run/1.npy");

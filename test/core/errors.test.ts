@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   isStorageError,
+  located,
   nearest,
   runAll,
   StorageError,
@@ -75,6 +76,20 @@ describe("translation", () => {
       expect(error.cause).toBe(thrown);
     }
     expect(toStorageError(new Error("boom"), {}).message).toBe("boom");
+  });
+
+  it("adds the place to an error that names none, once, and to no other", () => {
+    const cause = new Error("below");
+    const bare = new StorageError("CORRUPT", "m", { identifier: "k", retryable: true, retryAfterMs: 5, cause });
+    const placed = located(bare, { backend: "raw", operation: "load", identifier: "other" });
+    expect(placed).toMatchObject({ code: "CORRUPT", message: "m", backend: "raw", operation: "load", identifier: "k" });
+    expect(placed).toMatchObject({ retryable: true, retryAfterMs: 5, stack: bare.stack });
+    expect(placed.cause).toBe(cause);
+    expect("cause" in located(new StorageError("CORRUPT", "m"), { backend: "raw" })).toBe(false);
+    expect(bare.backend).toBeUndefined();
+    expect(located(placed, { backend: "outer" })).toBe(placed);
+    const derived = new StorageResolutionError("m");
+    expect(located(derived, { backend: "raw" })).toBe(derived);
   });
 
   it("has a place for every exception of the seeds, with codes that exist", () => {

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { moveTree, syncTree } from "../../src/io/tree-transfer.ts";
 import { stack } from "../../src/layers/stack.ts";
 import { bundle } from "../support/bundle.ts";
@@ -16,6 +16,7 @@ import {
   longBytes,
   MIB,
 } from "../support/interrupted-copy.ts";
+import { rejectionOf } from "../support/rejection.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -53,6 +54,29 @@ describe("a long value on disk", () => {
     expect(await goOnCopying(from.store, to.store)).toBe(0);
     expect(isSame(await to.side.get("a.bin"), newer)).toBe(true);
     expect(await to.temps()).toEqual([]);
+  });
+
+  test("stays where it was if going on is called off while what is there is read", async () => {
+    const { store, root, temps } = await disk();
+    const resume = { origin: "version 1", content: () => store.readStream("none") };
+    const first = await store.openWriter("a.bin", { resume });
+    await first.write(longBytes(10 * MIB));
+    await first.suspend?.();
+    const controller = new AbortController();
+    const probe = await open(join(root, (await temps())[0] as string));
+    const handles = Object.getPrototypeOf(probe) as FileHandle;
+    const read = handles.read;
+    const reads = vi.spyOn(handles, "read").mockImplementation(function (this: FileHandle, ...call: unknown[]) {
+      controller.abort();
+      return Reflect.apply(read, this, call);
+    } as FileHandle["read"]);
+    const opening = store.openWriter("a.bin", { resume, signal: controller.signal });
+    expect((await rejectionOf(opening)).code).toBe("ABORTED");
+    expect(reads).toHaveBeenCalledTimes(1);
+    reads.mockRestore();
+    await probe.close();
+    await using second = await store.openWriter("a.bin", { resume });
+    expect(second.kept?.byteLength).toBe(10 * MIB);
   });
 
   test("is begun again if its first half was damaged or cut", async () => {

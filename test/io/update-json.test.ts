@@ -15,6 +15,7 @@ import { stack } from "../../src/layers/stack.ts";
 import { type Bundle, bundle } from "../support/bundle.ts";
 import { freshDisk, freshMemory } from "../support/byte-stores.ts";
 import { rejectionOf } from "../support/rejection.ts";
+import { replaceMethods } from "../support/replace-methods.ts";
 
 const PROCESSES = 8;
 const INCREMENTS = 200;
@@ -176,6 +177,17 @@ describe("updateJson when others are faster", () => {
       expect(await side.get("n.json")).toEqual(new TextEncoder().encode("1"));
     },
   );
+
+  test("a version that is never to be read takes as long, and no longer", async () => {
+    const { store, side } = await freshMemory();
+    await side.put("n.json", new TextEncoder().encode("1"));
+    const { waits, clock } = quickClock();
+    const read = () => Promise.reject(new StorageError("PRECONDITION_FAILED", "another version"));
+    const options = { clock, random: () => 0.5, maxElapsedMs: 1000 };
+    const update = updateJson<number>(replaceMethods(store, { read }), "n.json", (n) => n + 1, options);
+    expect(await rejectionOf(update)).toMatchObject({ code: "CONFLICT", retryable: true });
+    expect(waits.slice(0, 4)).toEqual([1, 2, 4, 8]);
+  });
 
   test("an abort ends the wait", async () => {
     const { store, side } = await freshMemory();

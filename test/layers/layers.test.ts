@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import type { ByteStore, ByteWriter } from "../../src/core/byte-store.ts";
+import { StorageError } from "../../src/core/errors.ts";
 import { CacheStore } from "../../src/layers/cache.ts";
 import { ChaosStore } from "../../src/layers/chaos.ts";
 import { ChecksumStore } from "../../src/layers/checksum.ts";
@@ -22,6 +23,7 @@ import { TimeoutStore } from "../../src/layers/timeout.ts";
 import { WriterSet } from "../../src/layers/writer-set.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { freshDisk } from "../support/byte-stores.ts";
+import { replaceMethods } from "../support/replace-methods.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 const keysOf = async (store: MemoryStore | OverlayStore | RouteStore) => {
@@ -54,6 +56,27 @@ describe("timeout", () => {
     await clock.advance(200);
     expect(await opening).toMatchObject({ code: "TIMED_OUT" });
     expect(await keysOf(below)).toEqual([]);
+  });
+
+  it("leaves what an earlier writer left where the one that goes on with it comes too late", async () => {
+    const clock = new FakeClock();
+    const below = new MemoryStore();
+    const ended: string[] = [];
+    const goesOn = replaceMethods(below, {
+      openWriter: async (key) => {
+        const writer = await below.openWriter(key);
+        await new Promise<void>((resolve) => clock.after(100, resolve));
+        return Object.assign(writer, {
+          suspend: async () => void ended.push("suspend"),
+          abort: async () => void ended.push("abort"),
+        });
+      },
+    });
+    const store = new TimeoutStore(goesOn, { clock, timeoutMs: 50 });
+    const opening = store.openWriter("a").catch((error: unknown) => error);
+    await clock.advance(200);
+    expect(await opening).toMatchObject({ code: "TIMED_OUT" });
+    expect(ended).toEqual(["suspend"]);
   });
 });
 
@@ -404,6 +427,26 @@ describe("a writer that goes on with an earlier one", () => {
     await store.close();
     await below.close();
     await dispose?.();
+  });
+
+  it("that cannot be discarded keeps no other, and no store, from being closed", async () => {
+    const [below, upper, other] = [new MemoryStore(), new MemoryStore(), new MemoryStore()];
+    const stuck = replaceMethods(upper, {
+      openWriter: async (key) => {
+        const writer = await upper.openWriter(key);
+        return key === "values/a" || key === "a"
+          ? Object.assign(writer, { abort: () => Promise.reject(busy) })
+          : writer;
+      },
+    });
+    const busy = new StorageError("UNEXPECTED", "the network is down");
+    for (const store of [new OverlayStore(below, { upper: stuck }), new RouteStore(other, { m: stuck })]) {
+      const folder = store instanceof RouteStore ? "m/" : "";
+      for (const key of ["a", "b"]) await (await store.openWriter(folder + key)).write(bytes(1));
+      await expect(store.close()).rejects.toBe(busy);
+    }
+    for (const store of [below, other]) await expect(store.read("a")).rejects.toMatchObject({ code: "NOT_OPEN" });
+    expect(await keysOf(upper)).toEqual([]);
   });
 
   it("is forgotten by its layer however it ends", async () => {

@@ -1,4 +1,5 @@
 /** `sluice doctor SESSION` */
+import { unknownName } from "../../../registry/registry.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatDuration, formatTable, plural } from "../format.ts";
@@ -27,6 +28,9 @@ export async function doctorSession(
   const { sessionRates } = await import("../rates/session-rates.ts");
   const session = await openSession(file, { signal, discover });
   try {
+    for (const name of backend) {
+      if (!session.backends.has(name)) throw unknownName("backend", name, session.backends.keys());
+    }
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
     for (const { message } of session.discovery?.problems ?? []) terminal.say(message);
     const rates = await sessionRates(session, {

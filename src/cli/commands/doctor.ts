@@ -4,8 +4,9 @@ import { mkdtemp, open, readFile, rm, stat, statfs } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { createRegistry } from "../../../registry/builtin.ts";
+import { isUri } from "../../../registry/uri.ts";
 import { checkAborted } from "../../core/checks.ts";
-import { StorageError } from "../../core/errors.ts";
+import { isStorageError, StorageError, type StorageErrorCode } from "../../core/errors.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatRate, formatTable } from "../format.ts";
@@ -13,8 +14,10 @@ import type { DoctorOptions } from "./doctor-session.ts";
 
 /** Packages that are loaded when they are needed, and for what. */
 const packages: readonly { readonly name: string; readonly purpose: string; readonly range: string }[] = [
-  { name: "sharp", purpose: "reading and writing PNG and JPEG", range: "^0.35" },
+  { name: "sharp", purpose: "reading and writing PNG, JPEG and WebP", range: "^0.35" },
   { name: "@mongodb-js/zstd", purpose: "fast Zstandard on Node without its own", range: "1.2.2" },
+  { name: "@aws-sdk/client-s3", purpose: "buckets", range: "~3.1162.0" },
+  { name: "@aws-sdk/s3-request-presigner", purpose: "URLs that let their holder reach one key", range: "~3.1162.0" },
 ];
 
 /** The oldest Node that Sluice is tested with. */
@@ -35,6 +38,13 @@ export async function doctor(target: string, options: DoctorOptions, context: Co
 }
 
 async function doctorFolder(folder: string, { terminal, signal }: CommandContext): Promise<number> {
+  if (isUri(folder)) {
+    throw new StorageError(
+      "UNSUPPORTED",
+      "A folder or a session file can be measured; another store as a backend of a session file: sluice doctor SESSION --backend NAME",
+      { operation: "doctor" },
+    );
+  }
   const node = { version: process.versions.node, supported: isSupported(process.versions.node) };
   const found = await Promise.all(packages.map(async (each) => ({ ...each, ...(await inspect(each.name)) })));
   const registry = createRegistry();
@@ -109,18 +119,29 @@ async function versionOf(main: string, name: string): Promise<string> {
   return "unknown version";
 }
 
+const refusals: Readonly<Record<string, StorageErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  ENOTDIR: "NOT_A_DIRECTORY",
+  EROFS: "READ_ONLY",
+  ENOSPC: "NO_SPACE",
+  EDQUOT: "NO_SPACE",
+};
+
+function refusal(folder: string, cause: unknown): StorageError {
+  if (isStorageError(cause)) return cause;
+  const code = refusals[(cause as NodeJS.ErrnoException).code ?? ""] ?? "PERMISSION_DENIED";
+  return new StorageError(code, `Nothing can be written to "${folder}": ${(cause as Error).message}`, {
+    operation: "doctor",
+    identifier: folder,
+    cause,
+  });
+}
+
 /** Writes a file that does not compress, syncs it, removes it. */
 async function measure(folder: string, signal: AbortSignal) {
-  let scratch: string;
-  try {
-    scratch = await mkdtemp(join(folder, ".sluice-doctor-"));
-  } catch (cause) {
-    throw new StorageError("PERMISSION_DENIED", `Nothing can be written to "${folder}": ${(cause as Error).message}`, {
-      operation: "doctor",
-      identifier: folder,
-      cause,
-    });
-  }
+  const scratch = await mkdtemp(join(folder, ".sluice-doctor-")).catch((cause: unknown) => {
+    throw refusal(folder, cause);
+  });
   try {
     const { bavail, bsize } = await statfs(folder);
     const chunk = randomBytes(CHUNK_BYTES);
@@ -137,6 +158,8 @@ async function measure(folder: string, signal: AbortSignal) {
     }
     const writeSeconds = (performance.now() - started) / 1000;
     return { folder, freeBytes: bavail * bsize, byteLength: CHUNK_BYTES * CHUNKS, writeSeconds };
+  } catch (cause) {
+    throw refusal(folder, cause);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

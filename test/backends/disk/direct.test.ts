@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { constants } from "node:fs";
-import { mkdtemp, readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { disk } from "../../../backends/disk/index.ts";
 import { DiskStore } from "../../../backends/disk/store.ts";
 import { PAGE_BYTES, pageBlocks } from "../../../src/core/page-memory.ts";
@@ -55,6 +55,29 @@ describe.skipIf(!isLinux)("writing past the cache of the system (only tried on L
     await writer?.abort();
     const schema = await disk.options?.();
     expect(schema?.["~standard"].validate({ direct: true })).toMatchObject({ issues: [{ path: ["direct"] }] });
+  });
+
+  test("takes a chunk of more bytes than one system call may have", async () => {
+    const writer = await store.openWriter("value", { direct: "auto" });
+    const chunk = pageBlocks(2 ** 31 + PAGE_BYTES, 1)[0] as Uint8Array;
+    const probe = await open(import.meta.filename);
+    const calls = vi.spyOn(Object.getPrototypeOf(probe) as typeof probe, "write");
+    let end = 0;
+    // Nothing is written: two GiB would take too long.
+    calls.mockImplementation((async (_bytes: unknown, _offset: number, length: number, position: number) => {
+      expect(length).toBeLessThan(2 ** 31);
+      expect(position).toBe(end);
+      end += length;
+      return { bytesWritten: length, buffer: chunk };
+    }) as never);
+    try {
+      await writer.write(chunk);
+    } finally {
+      calls.mockRestore();
+      await probe.close();
+      await writer.abort();
+    }
+    expect(end).toBe(chunk.byteLength);
   });
 
   test("holds to the byte, whatever the chunks, their memory, their places and their order", async () => {

@@ -1,10 +1,13 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmod,
+  type FileHandle,
   link,
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   readlink,
@@ -16,13 +19,15 @@ import {
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { disk } from "../../../backends/disk/index.ts";
 import { lockedPathCount } from "../../../backends/disk/path-locks.ts";
 import { DiskStore } from "../../../backends/disk/store.ts";
 import { isTempName, TEMP_PREFIX, tempName, tempOwner } from "../../../backends/disk/temp-name.ts";
 import { keysOf, pattern, text } from "../../../src/testing/byte-store-checks.ts";
 import { freshDisk } from "../../support/byte-stores.ts";
+
+const isLinux = process.platform === "linux";
 
 let root: string;
 let store: DiskStore;
@@ -232,12 +237,79 @@ describe("temporary files", () => {
     expect(old.map(({ path }) => path)).toEqual([`b/${elsewhere}`]);
   });
 
+  test.skipIf(!isLinux)(
+    "of a dead process that nobody has asked after are those of a dead one (only told on Linux)",
+    async () => {
+      // The shell becomes a program that never asks after its child.
+      const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 60"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      try {
+        const pid = Number(String((await once(parent.stdout, "data"))[0]));
+        const stat = async () => (await readFile(`/proc/${pid}/stat`, "latin1")).replace(/^.*\) /s, "").split(" ");
+        const { host } = tempOwner(tempName()) as { host: string };
+        const name = `${TEMP_PREFIX}${host}.${pid}.${(await stat())[19]}.abcd`;
+        await writeFile(join(root, name), "left over");
+        while ((await stat())[0] !== "Z") await new Promise((resolve) => setTimeout(resolve, 5));
+        expect((await store.removeLeftovers()).map(({ path }) => path)).toEqual([name]);
+      } finally {
+        parent.kill("SIGKILL");
+      }
+    },
+  );
+
   test("of dead processes do not keep an empty directory from being removed", async () => {
     const { host } = tempOwner(tempName()) as { host: string };
     await mkdir(join(root, "b"));
     await writeFile(join(root, "b", `${TEMP_PREFIX}${host}.${2 ** 30}.1.abcd`), "left over");
     await store.removeDirectory("b");
     expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe("a directory that somebody else has just made", () => {
+  test("is durable before what is written into it is said to be", async () => {
+    const probe = await open(root);
+    const handles = Object.getPrototypeOf(probe) as FileHandle;
+    const rootNumber = (await probe.stat()).ino;
+    const sync = handles.sync;
+    let [begun, isDurable] = [() => {}, false];
+    const hasBegun = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let directorySyncs = 0;
+    const syncs = vi.spyOn(handles, "sync").mockImplementation(async function (this: FileHandle) {
+      const synced = await this.stat();
+      if (synced.ino === rootNumber) {
+        begun();
+        await released;
+        isDurable = true;
+      }
+      await Reflect.apply(sync, this, []);
+      if (synced.isDirectory()) directorySyncs++;
+    });
+    try {
+      const full = new DiskStore({ root, durability: "full" });
+      const first = full.write("new/a", text("a"));
+      await hasBegun;
+      const others = [full.write("new/b", text("b")), full.symlink("new/a", "new/link")].map(async (work) => {
+        await work;
+        return isDurable;
+      });
+      // Once their own directory is synced, what does not wait needs a few turns more.
+      while (directorySyncs < 2) await stat(root);
+      for (let turn = 0; turn < 20; turn++) await stat(root);
+      release();
+      expect(await Promise.all(others)).toEqual([true, true]);
+      await first;
+    } finally {
+      syncs.mockRestore();
+      await probe.close();
+    }
   });
 });
 

@@ -225,6 +225,11 @@ describe("an index", () => {
     expect(names).toEqual(["file a.txt", "directory sub", "file b c"]);
   });
 
+  it("that is made to be slow to read is not", () => {
+    const page = `<title>Index of /d/</title>${"<a ".repeat(400_000)}<a href="b">`;
+    expect(parseHtmlIndex(page, new URL("http://h/d/"), {}).map(({ name }) => name)).toEqual(["b"]);
+  });
+
   it("is not taken from a page that somebody wrote", () => {
     const folder = new URL("http://h/d/");
     expect(() => parseHtmlIndex('<title>Welcome</title><a href="a">', folder, context)).toThrow(/gives no index/);

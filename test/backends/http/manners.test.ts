@@ -43,6 +43,21 @@ it("every key arrives as it is", async () => {
   );
 });
 
+it("a length that no memory has is OUT_OF_RANGE, and ends the request", async () => {
+  let closed: Promise<unknown> | undefined;
+  await using server = await webServer({
+    before: (_, response) => {
+      closed = once(response, "close");
+      response.writeHead(200, { "content-length": String(2 ** 50) });
+      response.write("x");
+      return true;
+    },
+  });
+  const store = storeAt(server.url);
+  expect(await rejectionOf(store.read("v"))).toMatchObject({ code: "OUT_OF_RANGE", identifier: "v" });
+  await closed;
+});
+
 describe("a server that packs what nobody asked it to", () => {
   it("gives the value, its true length, and true parts of it", async () => {
     const value = text("wet sample ".repeat(500));

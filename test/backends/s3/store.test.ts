@@ -8,6 +8,7 @@ import { type S3Options, s3 } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
 import type { UploadWriter } from "../../../backends/s3/upload-writer.ts";
 import { isStorageError } from "../../../src/core/errors.ts";
+import { collect } from "../../../src/testing/assertions.ts";
 import { hasS3, type S3Server, startS3 } from "../../support/s3-server.ts";
 import { freshBucket, type TestBucket } from "../../support/s3-subjects.ts";
 
@@ -236,6 +237,35 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     setTimeout(() => controller.abort(), 5);
     await expect(read).rejects.toMatchObject({ code: "ABORTED" });
     expect((await store.read("long")).length).toBe(40 * MIB);
+  });
+
+  it("a stream that is read ahead in parts is in order and of one version, and one that is left asks for no more", async () => {
+    await using store = await open({ readPartsInFlight: 3 });
+    const value = Buffer.concat(Array.from({ length: 24 }, (_, i) => Buffer.alloc(MIB, i + 1)));
+    await store.write("ahead", value);
+    const read = async (range?: { offset: number; length: number }) =>
+      Buffer.concat(await collect(await store.readStream("ahead", { range })));
+    expect(Buffer.compare(await read(), value)).toBe(0);
+    const range = { offset: 777, length: 20 * MIB };
+    expect(Buffer.compare(await read(range), value.subarray(777, 777 + range.length))).toBe(0);
+    const left = await store.readStream("ahead");
+    for await (const _ of left) break;
+    const controller = new AbortController();
+    const aborted = (await store.readStream("ahead", { signal: controller.signal })).getReader();
+    await aborted.read();
+    controller.abort();
+    const drain = async () => {
+      while (!(await aborted.read()).done);
+    };
+    await expect(drain()).rejects.toMatchObject({ code: "ABORTED" });
+    const replaced = (await store.readStream("ahead")).getReader();
+    const pieces = [(await replaced.read()).value as Uint8Array];
+    await store.write("ahead", Buffer.alloc(24 * MIB, 99));
+    const rest = async () => {
+      for (let next = await replaced.read(); !next.done; next = await replaced.read()) pieces.push(next.value);
+      return Buffer.concat(pieces);
+    };
+    await expect(rest()).rejects.toMatchObject({ code: "CONFLICT", retryable: true });
   });
 
   it("a checksum that another program left behind with a newer value does not make that value wrong", async () => {

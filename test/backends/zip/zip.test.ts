@@ -287,6 +287,20 @@ describe("a new archive", () => {
     expect((await rejectionOf(createArchive(store, "run.zip", { ifAbsent: true }))).code).toBe("ALREADY_EXISTS");
   });
 
+  it("takes an entry that was called off before its turn when it is added again", async () => {
+    const store = new MemoryStore();
+    await using archive = await createArchive(store, "run.zip");
+    const controller = new AbortController();
+    const first = archive.add("a", text("a"));
+    const second = archive.add("b", text("never"), { signal: controller.signal });
+    controller.abort();
+    expect((await rejectionOf(second)).code).toBe("ABORTED");
+    await first;
+    await archive.add("b", text("b"));
+    await archive.close();
+    expect(await new ZipStore(store, "run.zip").read("b")).toEqual(text("b"));
+  });
+
   it("of which an entry failed cannot be closed, and leaves what was there", async () => {
     const store = new MemoryStore();
     await store.write("run.zip", text("old"));
