@@ -21,7 +21,7 @@ export interface ZarrLeftover {
   readonly belongsTo?: string | undefined;
 }
 
-/** Options of {@link findZarrLeftovers}. */
+/** Options of `recoverZarr`. */
 export interface LeftoverSearch extends OperationOptions {
   /** Folder to look in. Default: everything. */
   readonly path?: string | undefined;

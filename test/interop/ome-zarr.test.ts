@@ -1,9 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
 import {
@@ -17,12 +14,7 @@ import {
 } from "../../backends/zarr/ngff/index.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { ndArray } from "../../src/core/nd-array.ts";
-
-const python = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
-const isThere = existsSync(python);
-if (!isThere && !process.env.SLUICE_REQUIRE_PYTHON) {
-  console.warn("interop: no .venv, so ome-zarr is not asked; scripts/python-venv.sh makes one");
-}
+import { isPythonExpected, runPython } from "../support/python.ts";
 
 function ramp(shape: readonly number[]): NdArray {
   const size = shape.reduce((a, b) => a * b, 1);
@@ -37,7 +29,7 @@ function sum(array: NdArray): number {
 }
 
 // In .ci/run the interpreter must be there: the tests run, and fail, without it.
-describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("ome-zarr-models and ome-zarr", () => {
+describe.skipIf(!isPythonExpected)("ome-zarr-models and ome-zarr", () => {
   let root = "";
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), "sluice-ome-"));
@@ -121,20 +113,14 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("ome-zarr-models
       }
     }
     await writeFile(join(root, "cases.json"), JSON.stringify(cases));
-    const script = fileURLToPath(new URL("validate_with_ome.py", import.meta.url));
-    const output = execFileSync(python, [script, root], { encoding: "utf8", maxBuffer: 2 ** 26 });
-    const seen = JSON.parse(output) as Record<string, Record<string, unknown>>;
+    const seen = runPython("validate_with_ome.py", root) as Record<string, Record<string, unknown>>;
     for (const { path, expected } of cases) expect(seen[path], path).toMatchObject(expected);
   });
 
   it("write what we open: a plate with an image and labels, of both versions", {
     timeout: 300_000,
   }, async () => {
-    const script = fileURLToPath(new URL("write_with_ome.py", import.meta.url));
-    const written = JSON.parse(execFileSync(python, [script, root], { encoding: "utf8" })) as Record<
-      string,
-      { sum: number; labels: number }
-    >;
+    const written = runPython("write_with_ome.py", root) as Record<string, { sum: number; labels: number }>;
     for (const version of ["0.4", "0.5"] as const) {
       await using store = new DiskStore({ root: join(root, `${version}-plate`), durability: "none" });
       const report = await validateNgff(store);

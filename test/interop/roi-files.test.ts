@@ -1,21 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRoi } from "../../src/codecs/roi/check-roi.ts";
 import type { Roi, RoiPoint } from "../../src/codecs/roi/roi.ts";
 import { roiArchiveCodec } from "../../src/codecs/roi/roi-archive-codec.ts";
 import { decode, encode } from "../codecs/codec-calls.ts";
 import { everyRoi } from "../codecs/roi-values.ts";
-
-const python = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
-const isThere = existsSync(python);
-if (!isThere && !process.env.SLUICE_REQUIRE_PYTHON) {
-  console.warn("interop: no .venv, so roifile is not asked; scripts/python-venv.sh makes one");
-}
+import { isPythonExpected, runPython, runPythonCode } from "../support/python.ts";
 
 /** What the script saw of one region of ours. */
 interface Seen {
@@ -44,7 +36,7 @@ const ours = everyRoi.map((init) => {
 });
 
 // In .ci/run the interpreter must be there: the tests run, and fail, without it.
-describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("roifile", () => {
+describe.skipIf(!isPythonExpected)("roifile", () => {
   let folder = "";
   let seen: Seen[] = [];
   let theirs: { readonly name: string; readonly points: RoiPoint[] }[] = [];
@@ -54,9 +46,7 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("roifile", () =>
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-roifile-"));
     await writeFile(join(folder, "ours.roi.zip"), await encode(roiArchiveCodec, ours));
-    const script = fileURLToPath(new URL("roi_files.py", import.meta.url));
-    const output = execFileSync(python, [script, folder], { encoding: "utf8", maxBuffer: 2 ** 26 });
-    ({ seen, theirs } = JSON.parse(output) as { seen: Seen[]; theirs: typeof theirs });
+    ({ seen, theirs } = runPython("roi_files.py", folder) as { seen: Seen[]; theirs: typeof theirs });
   }, 60_000);
   afterAll(() => rm(folder, { recursive: true }));
 
@@ -117,10 +107,9 @@ describe.skipIf(!isThere && !process.env.SLUICE_REQUIRE_PYTHON)("roifile", () =>
     }
     await writeFile(join(folder, "back.zip"), await encode(roiArchiveCodec, loaded));
     const compare = `
-import sys, zipfile
-a, b = (zipfile.ZipFile(path) for path in sys.argv[1:])
+import zipfile
+a, b = (zipfile.ZipFile(path) for path in ("theirs.zip", "back.zip"))
 print(all(a.read(x) == b.read(y) for x, y in zip(a.namelist(), b.namelist(), strict=True)))`;
-    const answer = execFileSync(python, ["-c", compare, join(folder, "theirs.zip"), join(folder, "back.zip")]);
-    expect(String(answer).trim()).toBe("True");
+    expect(runPythonCode(compare, folder).trim()).toBe("True");
   });
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,9 +10,9 @@ import { dtypes } from "../../src/core/dtype.ts";
 import { ndArray, sliceArray, zeros } from "../../src/core/nd-array.ts";
 import { bytesOf, everyDType } from "../backends/zarr/support.ts";
 import { codeBlocks } from "../structure/markdown.ts";
+import { hasProgram } from "../support/archives.ts";
 
-const isThere = spawnSync("python3", ["--version"]).status === 0;
-if (!isThere) console.warn("interop: no python3, so the independent decoder of streams is not asked");
+if (!hasProgram("python3")) console.warn("interop: no python3, so the independent decoder of streams is not asked");
 
 function python(messages: readonly Uint8Array[]): Record<string, unknown>[] {
   const folder = mkdtempSync(join(tmpdir(), "sluice-stream-"));
@@ -31,7 +31,7 @@ function itemOf(data: unknown, more: Partial<StreamItem> = {}): StreamItem {
 }
 
 // In CI the interpreter must be there: the tests run, and fail, without it.
-describe.skipIf(!isThere && !process.env.CI)("a decoder in Python", () => {
+describe.skipIf(!hasProgram("python3") && !process.env.CI)("a decoder in Python", () => {
   it("reads the vector of the documentation", () => {
     const page = readFileSync(new URL("../../docs/stream-wire-format.md", import.meta.url), "utf8");
     const [block] = codeBlocks(page, "hex");

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
+import { nativeEndian } from "../../src/core/dtype.ts";
 import { byteStoreGroups } from "../../src/testing/byte-store-kit.ts";
 import { readSources, type SourceFiles } from "./source-files.ts";
 
@@ -25,6 +26,7 @@ const needs: ReadonlyMap<string, () => boolean> = new Map([
   ["!python", runs("python3")],
   ["!infoZip", () => runs("zip")() && runs("unzip")()],
   ["nginx === undefined", () => runs("nginx")() || runs("/usr/sbin/nginx")()],
+  ['nativeEndian === "little"', () => nativeEndian === "little"],
   ["!isLinux", () => process.platform === "linux"],
   ['process.platform === "win32"', () => process.platform !== "win32"],
   ["process.getuid?.() !== 0", () => process.getuid?.() === 0],
