@@ -39,7 +39,8 @@ export interface S3Options {
   /** Whole values from this length on are sent in parts, several at once. Default 16 MiB. */
   readonly multipartFrom?: number | undefined;
   /**
-   * Ranges of one whole value that are read at once, each as long as a part. 1: a value is one request. Default: 4 where
+   * Ranges of one long value that are read at once, each as long as a part at most, and 4 MiB in streams, which hold no
+   * more of them than these. 1: a value is one request. Default: 4 where
    * one connection turns out to be slow; 1 with `checksums: "supported"`, since the SDK verifies whole answers only.
    */
   readonly readPartsInFlight?: number | undefined;
