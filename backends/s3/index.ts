@@ -21,7 +21,7 @@ export interface S3Options {
   readonly endpoint?: string | undefined;
   /** Region. Default: what the SDK's chain says; `us-east-1` where an endpoint is named and the chain says nothing. */
   readonly region?: string | undefined;
-  /** The bucket is the first part of the path, not of the host name. Default: true where an endpoint is named. */
+  /** The bucket is the first part of the path, not of the host name. Default: true where an endpoint is named, here or in the environment. */
   readonly forcePathStyle?: boolean | undefined;
   /** Profile in the SDK's shared files that has the credentials. */
   readonly profile?: string | undefined;
