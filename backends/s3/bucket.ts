@@ -154,12 +154,15 @@ const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, e
 function clientConfig(options: S3Options): S3ClientConfig {
   const { endpoint, profile, maxSockets = 64, maxAttempts = 1, requestTimeoutMs = 30_000 } = options;
   const checksums = options.checksums === "supported" ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
-  const region = options.region ?? (endpoint !== undefined && !process.env.AWS_REGION ? "us-east-1" : undefined);
+  // The SDK takes an address of another service from the environment, too.
+  const { AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 } = process.env;
+  const isElsewhere = Boolean(endpoint ?? AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL);
+  const region = options.region ?? (isElsewhere && !process.env.AWS_REGION ? "us-east-1" : undefined);
   return {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
     ...(profile === undefined ? {} : { profile }),
-    forcePathStyle: options.forcePathStyle ?? endpoint !== undefined,
+    forcePathStyle: options.forcePathStyle ?? isElsewhere,
     maxAttempts,
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,

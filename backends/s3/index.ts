@@ -21,7 +21,7 @@ export interface S3Options {
   readonly endpoint?: string | undefined;
   /** Region. Default: what the SDK's chain says; `us-east-1` where an endpoint is named and the chain says nothing. */
   readonly region?: string | undefined;
-  /** The bucket is the first part of the path, not of the host name. Default: true where an endpoint is named. */
+  /** The bucket is the first part of the path, not of the host name. Default: true where an endpoint is named, here or in the environment. */
   readonly forcePathStyle?: boolean | undefined;
   /** Profile in the SDK's shared files that has the credentials. */
   readonly profile?: string | undefined;
@@ -39,7 +39,8 @@ export interface S3Options {
   /** Whole values from this length on are sent in parts, several at once. Default 16 MiB. */
   readonly multipartFrom?: number | undefined;
   /**
-   * Ranges of one whole value that are read at once, each as long as a part. 1: a value is one request. Default: 4 where
+   * Ranges of one long value that are read at once, each as long as a part at most, and 4 MiB in streams, which hold no
+   * more of them than these. 1: a value is one request. Default: 4 where
    * one connection turns out to be slow; 1 with `checksums: "supported"`, since the SDK verifies whole answers only.
    */
   readonly readPartsInFlight?: number | undefined;

@@ -19,6 +19,9 @@ export async function presign(
   if (expiresSeconds > WEEK_SECONDS) {
     throw new StorageError("OUT_OF_RANGE", `A presigned URL holds a week (${WEEK_SECONDS} s) at most`, context);
   }
+  if (method !== "GET" && method !== "PUT") {
+    throw new StorageError("INVALID_DATA", `A presigned URL is for GET or PUT, not for "${String(method)}"`, context);
+  }
   const { getSignedUrl } = await import("@aws-sdk/s3-request-presigner").catch((cause: unknown) => {
     const message = "Presigned URLs need a package: npm install @aws-sdk/s3-request-presigner@~3.1162.0";
     throw new StorageError("MISSING_DEPENDENCY", message, { ...context, cause });

@@ -148,9 +148,16 @@ export class UploadWriter implements ByteWriter {
 
   async abort(): Promise<void> {
     if (!this.#isOpen) return;
-    this.#isOpen = false;
     this.#failure ??= new StorageError("NOT_OPEN", "The writer was aborted", this.#host.context);
     this.#cut.abort();
+    // The service may have the value already: closing says what becomes of it.
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    await this.#giveUp();
+  }
+
+  async #giveUp(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     try {
       await this.#tail;
       // A part that arrives after the upload was given up would be kept, and paid for.
@@ -295,7 +302,8 @@ export class UploadWriter implements ByteWriter {
     } catch (error) {
       if (this.#isOpen && !isStorageError(error, "ABORTED")) {
         // What went wrong first is what the caller must hear; an upload that cannot be given up can be found later.
-        await this.abort().catch(() => {});
+        this.#cut.abort();
+        await this.#giveUp().catch(() => {});
       }
       throw error;
     }

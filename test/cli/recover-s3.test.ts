@@ -21,10 +21,14 @@ describe.skipIf(!hasS3)("sluice recover of a bucket", { timeout: 60_000 }, () =>
       await bucket.client.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key }));
     }
     const archive = `{ use: s3, bucket: ${bucket.name}, endpoint: "${server.endpoint}" }`;
-    const folder = scratchFolder({ "session.yaml": `session: s\nbackends: { archive: ${archive} }\n` });
+    const layers = "layers: [{ use: retry }, { use: prefix, prefix: run1 }]";
+    const layered = archive.replace("}", `, ${layers} }`);
+    const session = `session: s\nbackends: { archive: ${archive}, layered: ${layered} }\n`;
+    const folder = scratchFolder({ "session.yaml": session });
     const recover = (...args: string[]) => sluice(["recover", ...args, "--session", "session.yaml"], folder);
     const found = await recover("archive:run1");
     expect(found.errors + found.output).toMatch(/run1\/a .*\n1 unfinished upload, found; /);
+    expect((await recover("layered:")).output).toBe(found.output);
     expect((await recover("archive:", "--remove")).output).toBe("0 unfinished uploads, removed\n");
     expect((await recover("archive:run1", "--remove", "--older-than", "0")).output).toMatch(
       /^run1\/a .*\n1 unfinished/,

@@ -62,7 +62,13 @@ describe("sluice recover", () => {
     const old = new Date(Date.now() - 3 * 3_600_000);
     utimesSync(join(folder, left), old, old);
     const { output } = await sluice(["recover", folder, "--older-than", "1"]);
-    expect(output).toContain(`${left}  4 B\n1 leftover, 4 B, found; --remove`);
+    expect(output).toBe(`${join(folder, left)}  4 B\n1 leftover, 4 B, found; --remove removes what is listed\n`);
+    const only = { use: "disk", root: ".", layers: [{ use: "read-only" }] };
+    writeFileSync(join(folder, "s.json"), JSON.stringify({ session: "s", backends: { only } }));
+    const below = (...args: string[]) =>
+      sluice(["recover", "only:", "--older-than", "1", "--session", "s.json", ...args], folder);
+    expect((await below()).output).toBe(output);
+    expect((await below("--remove")).errors).toContain("READ_ONLY");
     expect(existsSync(join(folder, left))).toBe(true);
     await sluice(["recover", folder, "--older-than", "1", "--remove"]);
     expect(existsSync(join(folder, left))).toBe(false);

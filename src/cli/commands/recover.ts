@@ -1,9 +1,14 @@
 /** `sluice recover` */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { DiskMaintenance, Leftover } from "../../../backends/disk/index.ts";
 import type { PendingUpload, S3Extras } from "../../../backends/s3/index.ts";
 import { recoverZarr, type ZarrLeftover } from "../../../backends/zarr/index.ts";
 import type { ByteStore } from "../../core/byte-store.ts";
 import { StorageError } from "../../core/errors.ts";
+import { joinKey } from "../../core/key.ts";
+import { PrefixStore } from "../../layers/prefix.ts";
+import { WrappedStore } from "../../layers/wrapped-store.ts";
 import type { CommandContext } from "../command-line.ts";
 import { formatBytes, plural } from "../format.ts";
 import { type LocationOptions, Locations } from "../location.ts";
@@ -15,6 +20,11 @@ export interface RecoverOptions extends LocationOptions {
   readonly olderThan?: number | undefined;
 }
 
+interface StoredPlace {
+  readonly store: ByteStore;
+  readonly key: string;
+}
+
 /** Lists what killed processes left below a directory (files, unfinished uploads to a bucket), and removes it when told to. Values are never touched. */
 export async function recover(
   address: string,
@@ -22,7 +32,7 @@ export async function recover(
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
   await using locations = await Locations.open(options, terminal);
-  const place = await locations.bytes(locations.find(address));
+  const place = withoutLayers(await locations.bytes(locations.find(address)), options.remove ?? false);
   const hours = options.olderThan === undefined ? undefined : options.olderThan * 3_600_000;
   if (place !== undefined && hasUploads(place.store)) {
     const prefix = place.key === "" ? "" : `${place.key}/`;
@@ -60,9 +70,10 @@ export async function recover(
   const arrays = await recoverZarr(place.store, { ...options, path: place.key, olderThanMs: hours, signal });
   const byteLength = found.reduce((sum, leftover) => sum + leftover.byteLength, 0);
   const verdict = options.remove ? "removed" : found.length > 0 ? "found; --remove removes what is listed" : "found";
+  const root = fileURLToPath(place.store.uri(""));
   terminal.print({ address, removed: options.remove ?? false, leftovers: found, arrays }, [
     ...arrayLines(arrays, options),
-    ...found.map((leftover) => `${leftover.path}  ${formatBytes(leftover.byteLength)}`),
+    ...found.map(({ path, byteLength }) => `${join(root, path)}  ${formatBytes(byteLength)}`),
     `${plural(found.length, "leftover")}, ${formatBytes(byteLength)}, ${verdict}`,
   ]);
   return undefined;
@@ -79,6 +90,22 @@ function arrayLines(arrays: readonly ZarrLeftover[], { remove = false }: Recover
     ...lines,
     `${plural(arrays.length, "array")} under way when a process was killed, ${remove ? "removed" : "found"}`,
   ];
+}
+
+/**
+ * The store below the layers, and where the key is there: what is left over is nothing that a layer knows. Layers that
+ * show several stores as one are kept, and are refused then.
+ */
+function withoutLayers(place: StoredPlace | undefined, removes: boolean): StoredPlace | undefined {
+  let { store, key } = place ?? {};
+  while (store instanceof WrappedStore && key !== undefined && store.kind !== "overlay" && store.kind !== "route") {
+    if (store.kind === "read-only" && removes) {
+      throw new StorageError("READ_ONLY", `"${store.name}" takes no writes`, { operation: "recover" });
+    }
+    if (store instanceof PrefixStore) key = key === "" ? store.prefix : joinKey(store.prefix, key);
+    store = store.inner;
+  }
+  return store === undefined || key === undefined ? undefined : { store, key };
 }
 
 function isMaintained(store: ByteStore): store is ByteStore & DiskMaintenance {

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { ListPartsCommand, PutObjectCommand } from "@aws-sdk/client-s3";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type S3Options, s3 } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
 import type { UploadWriter } from "../../../backends/s3/upload-writer.ts";
@@ -169,6 +169,19 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await lost.abort();
   });
 
+  it("an endpoint of the environment has the bucket in the path, as one that is named", async () => {
+    const { hostname, port } = new URL(server.endpoint);
+    // A name, unlike an address, could have the bucket in front of it.
+    vi.stubEnv("AWS_ENDPOINT_URL", `http://${hostname === "127.0.0.1" ? "localhost" : hostname}:${port}`);
+    try {
+      await using store = await S3Store.open({ bucket: bucket.name });
+      await store.write("by/environment", Uint8Array.of(1));
+      expect(await bucket.side.get("by/environment")).toEqual(Uint8Array.of(1));
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it("presigned URLs read and write one key, and no more", async () => {
     await using store = await open();
     const put = await store.presign("p/a b+#é", { method: "PUT", expiresSeconds: 60 });
@@ -177,6 +190,7 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     expect(await (await fetch(get)).text()).toBe("hello");
     expect((await fetch(get, { method: "PUT", body: "no" })).status).toBe(403);
     await expect(store.presign("p", { expiresSeconds: 10 ** 6 })).rejects.toMatchObject({ code: "OUT_OF_RANGE" });
+    await expect(store.presign("p", { method: "DELETE" as "PUT" })).rejects.toMatchObject({ code: "INVALID_DATA" });
   });
 
   it("a wrong secret is UNAUTHENTICATED, and no secret is in any message, JSON or inspected object", async () => {

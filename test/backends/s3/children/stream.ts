@@ -1,11 +1,11 @@
 /**
- * Streams a long value into a bucket and out of it, and tells how far memory rose over that of a short one.
- * Arguments: endpoint, bucket, bytes.
+ * Streams a long value into a bucket, or out of it, and tells how far memory rose over that of a short one.
+ * Arguments: endpoint, bucket, bytes, `up` or `down`.
  */
 import { S3Store } from "../../../../backends/s3/store.ts";
 
 const MIB = 1 << 20;
-const [, , endpoint, bucket, size] = process.argv;
+const [, , endpoint, bucket, size, direction] = process.argv;
 const store = await S3Store.open({ endpoint, bucket, prefix: "memory" });
 
 let highest = 0;
@@ -37,10 +37,6 @@ await up("short", MIB);
 await down("short");
 const baseline = process.memoryUsage().external;
 highest = 0;
-await up("long", Number(size));
-const rise = { up: highest - baseline, down: 0, count: 0 };
-highest = 0;
-rise.count = await down("long");
-rise.down = highest - baseline;
-process.stdout.write(JSON.stringify(rise));
+const count = direction === "up" ? await up("long", Number(size)).then(() => Number(size)) : await down("long");
+process.stdout.write(JSON.stringify({ count, rise: highest - baseline }));
 await store.close();
