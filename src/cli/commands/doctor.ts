@@ -18,6 +18,7 @@ const packages: readonly { readonly name: string; readonly purpose: string; read
   { name: "@mongodb-js/zstd", purpose: "fast Zstandard on Node without its own", range: "1.2.2" },
   { name: "@aws-sdk/client-s3", purpose: "buckets", range: "~3.1162.0" },
   { name: "@aws-sdk/s3-request-presigner", purpose: "URLs that let their holder reach one key", range: "~3.1162.0" },
+  { name: "ws", purpose: "viewers over WebSockets", range: "^8.23" },
 ];
 
 /** The oldest Node that Sluice is tested with. */
