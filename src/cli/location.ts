@@ -39,12 +39,14 @@ export class Locations implements AsyncDisposable {
    * The backends of a session file, its plug-ins, and what is discovered.
    *
    * @param terminal - Is told of installed packages that are broken.
-   * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file.
+   * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file, `CONFIG_INVALID` for a
+   * folder to discover in that is none.
    */
   static async open({ session: sessionFile, discover }: LocationOptions, terminal: Terminal): Promise<Locations> {
     const registry = createRegistry();
     const discovered = async () => {
-      const { problems } = discover === undefined ? { problems: [] } : await registerDiscovered(registry, discover);
+      if (discover === undefined) return;
+      const { problems } = await registerDiscovered(registry, discover, { override: false });
       for (const { message } of problems) terminal.say(message);
     };
     const builtin: Record<string, InstanceConfig> = { disk: { use: "disk" }, memory: { use: "memory" } };

@@ -1,6 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
+import { repository } from "../structure/source-files.ts";
 import { runModule } from "../support/built.ts";
 import { main, scratchFolder, sluice } from "./command.ts";
 
@@ -65,6 +69,29 @@ describe("a failure", () => {
     const { code, errors } = await sluice(["info", "gopher://example.org/x"]);
     expect(code).toBe(1);
     expect(errors).toMatch(/^sluice: UNKNOWN_BACKEND: .*"gopher".*file.*\n$/);
+  });
+});
+
+describe("--discover", () => {
+  it("of no folder is refused by its name", async () => {
+    const { code, errors } = await sluice(["ls", ".", "--discover", "no/such"], scratchFolder());
+    expect([code, errors]).toEqual([1, 'sluice: CONFIG_INVALID: No folder "no/such" to discover backends in\n']);
+  });
+
+  it("of a package whose key is taken suggests nothing that cannot be typed", async () => {
+    const folder = scratchFolder();
+    const installed = join(folder, "node_modules/tape");
+    mkdirSync(installed, { recursive: true });
+    const backends = ["./index.js"];
+    writeFileSync(
+      join(installed, "package.json"),
+      JSON.stringify({ name: "tape", type: "module", sluice: { backends } }),
+    );
+    const built = pathToFileURL(join(repository, "dist/backends/memory/index.js")).href;
+    writeFileSync(join(installed, "index.js"), `export { default } from ${JSON.stringify(built)};`);
+    const { code, errors } = await sluice(["ls", ".", "--discover", "."], folder);
+    expect(code).toBe(0);
+    expect(errors).toMatch(/"tape".*registered already \(by backend "memory"\)\n$/);
   });
 });
 
