@@ -81,6 +81,18 @@ export class Locations implements AsyncDisposable {
     return { backend: this.#backendOf(store), path: inside };
   }
 
+  /**
+   * As {@link Locations.find}, for what a command is to leave behind.
+   *
+   * @throws A {@link StorageError}: `UNSUPPORTED` for a URL of a memory store, which is gone when the command ends.
+   */
+  findTarget(address: string): TransferEnd {
+    const end = this.find(address);
+    if (end.backend !== "memory" || this.#named.has("memory")) return end;
+    const message = `"${address}" is in memory, and gone when this command ends; give a path, or the URL of a store that stays`;
+    throw new StorageError("UNSUPPORTED", message, { identifier: address });
+  }
+
   /** The byte store and key of an address; `undefined` where values have no bytes of their own. */
   async bytes({ backend: name, path }: TransferEnd): Promise<{ store: ByteStore; key: string } | undefined> {
     const backend = await this.files.backend(name);

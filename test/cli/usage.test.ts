@@ -95,6 +95,12 @@ describe("--discover", () => {
   });
 });
 
+it.each(["cp", "sync"])("%s into memory by URL is refused, since nothing would be left", async (command) => {
+  const { code, errors } = await sluice([command, "a.txt", "mem:a.txt"], scratchFolder({ "a.txt": "a" }));
+  expect(code).toBe(1);
+  expect(errors).toMatch(/^sluice: UNSUPPORTED: "mem:a\.txt" is in memory, and gone .* give a path/);
+});
+
 it("a reader that stops early is no failure", () => {
   const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`file_with_a_long_name_${i}.txt`, ""]));
   const { status, stdout } = spawnSync(
