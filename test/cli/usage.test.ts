@@ -101,6 +101,18 @@ it.each(["cp", "sync"])("%s into memory by URL is refused, since nothing would b
   expect(errors).toMatch(/^sluice: UNSUPPORTED: "mem:a\.txt" is in memory, and gone .* give a path/);
 });
 
+it("a session file is checked for its shape, and of its backends those that are used", async () => {
+  const backends = "{good: {use: disk, root: .}, bad: {use: disk, rot: x}}";
+  const folder = scratchFolder({
+    "s.yaml": `session: s\nbackends: ${backends}\n`,
+    "t.yaml": "session: s\nbackend: {}\n",
+  });
+  const ls = async (address: string, file: string) => (await sluice(["ls", address, "--session", file], folder)).code;
+  expect([await ls("good:", "s.yaml"), await ls("bad:", "s.yaml"), await ls(".", "t.yaml")]).toEqual([0, 1, 1]);
+  const { code, errors } = await sluice(["acquire", "s.yaml"], folder);
+  expect([code, errors]).toEqual([1, expect.stringContaining("backends.bad.rot")]);
+});
+
 it("a reader that stops early is no failure", () => {
   const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`file_with_a_long_name_${i}.txt`, ""]));
   const { status, stdout } = spawnSync(
