@@ -7,7 +7,7 @@
  *
  * @see OpenHCS `metaclass_registry`, which imports every module of a package to find out
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runAll, StorageError } from "../src/core/errors.ts";
@@ -39,8 +39,13 @@ export interface Discovery {
  *
  * @param folder - The folder that holds `node_modules`: that of the session file, for example.
  * @returns Also what is broken; a broken package hides no other.
+ * @throws A {@link StorageError} `CONFIG_INVALID` if there is no such folder. One without `node_modules` has no packages.
  */
 export async function discoverBackends(folder: string): Promise<Discovery> {
+  if (!(await absentAsUndefined(stat(folder)))?.isDirectory()) {
+    const message = `No folder "${folder}" to discover backends in`;
+    throw new StorageError("CONFIG_INVALID", message, { operation: "discoverBackends", identifier: folder });
+  }
   const packages: DiscoveredPackage[] = [];
   const problems: StorageError[] = [];
   for (const directory of await packageFolders(join(folder, "node_modules"))) {

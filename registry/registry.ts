@@ -190,7 +190,7 @@ export class Registry {
     info: BackendInfo,
     load: Entry["load"],
     descriptor: BackendDescriptor | undefined,
-    { override = false, specifier }: RegisterBackendOptions,
+    { override, specifier }: RegisterBackendOptions,
   ): BackendInfo {
     const names = [info.key, ...info.aliases];
     if (!override) {
@@ -201,9 +201,11 @@ export class Registry {
         const clash = claimed.find((name) => taken.has(name));
         if (clash === undefined) continue;
         const owner = taken.get(clash)?.info.key;
+        // Whoever says `false` has chosen, and often for somebody who cannot pass anything.
+        const advice = override === false ? "" : "; pass override: true to replace it";
         throw new StorageError(
           "ALREADY_EXISTS",
-          `${what} "${clash}" is registered already (by backend "${owner}"); pass override: true to replace it`,
+          `${what} "${clash}" is registered already (by backend "${owner}")${advice}`,
           { backend: info.key, operation: "register", identifier: clash },
         );
       }

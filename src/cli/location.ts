@@ -39,12 +39,14 @@ export class Locations implements AsyncDisposable {
    * The backends of a session file, its plug-ins, and what is discovered.
    *
    * @param terminal - Is told of installed packages that are broken.
-   * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file.
+   * @throws A {@link StorageError}: `CONFIG_INVALID` or `NOT_FOUND` for the session file, `CONFIG_INVALID` for a
+   * folder to discover in that is none.
    */
   static async open({ session: sessionFile, discover }: LocationOptions, terminal: Terminal): Promise<Locations> {
     const registry = createRegistry();
     const discovered = async () => {
-      const { problems } = discover === undefined ? { problems: [] } : await registerDiscovered(registry, discover);
+      if (discover === undefined) return;
+      const { problems } = await registerDiscovered(registry, discover, { override: false });
       for (const { message } of problems) terminal.say(message);
     };
     const builtin: Record<string, InstanceConfig> = { disk: { use: "disk" }, memory: { use: "memory" } };
@@ -77,6 +79,18 @@ export class Locations implements AsyncDisposable {
     if (this.#backends.has(key)) return { backend: key, path: decodeURI(path) };
     const { store, key: inside } = splitUri(address);
     return { backend: this.#backendOf(store), path: inside };
+  }
+
+  /**
+   * As {@link Locations.find}, for what a command is to leave behind.
+   *
+   * @throws A {@link StorageError}: `UNSUPPORTED` for a URL of a memory store, which is gone when the command ends.
+   */
+  findTarget(address: string): TransferEnd {
+    const end = this.find(address);
+    if (end.backend !== "memory" || this.#named.has("memory")) return end;
+    const message = `"${address}" is in memory, and gone when this command ends; give a path, or the URL of a store that stays`;
+    throw new StorageError("UNSUPPORTED", message, { identifier: address });
   }
 
   /** The byte store and key of an address; `undefined` where values have no bytes of their own. */

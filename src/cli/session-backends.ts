@@ -19,6 +19,6 @@ export async function readBackends(
 ): Promise<Readonly<Record<string, InstanceConfig>>> {
   const { config, mistakes } = checkSession(await readConfig(file));
   if (config === undefined) throw configError(file, mistakes);
-  await loadPlugins(registry, config.plugins, { base: resolve(file) });
+  await loadPlugins(registry, config.plugins, { base: resolve(file), override: false });
   return config.backends;
 }

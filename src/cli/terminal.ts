@@ -29,14 +29,16 @@ export class Terminal {
   /** Prints a result: the lines for people, or the value as JSON. */
   print(value: unknown, lines: readonly string[]): void {
     this.#hasPrinted = true;
-    const text = this.json ? `${JSON.stringify(value, replaceBigInt, 2)}\n` : lines.map(endLine).join("");
-    process.stdout.write(this.#hide(text));
+    const text = this.json
+      ? `${JSON.stringify(value, replaceBigInt, 2)}\n`
+      : lines.map((line) => endLine(escapeControls(this.#hide(line)))).join("");
+    process.stdout.write(this.json ? this.#hide(text) : text);
   }
 
-  /** Tells the person something, on stderr. */
+  /** Tells the person something, on stderr; an error of several lines keeps them. */
   say(line: string): void {
     this.#clear();
-    process.stderr.write(endLine(this.#hide(line)));
+    process.stderr.write(endLine(escapeLines(this.#hide(line))));
   }
 
   /** True if {@link Terminal.progress} draws over its last line rather than adding one. */
@@ -51,7 +53,7 @@ export class Terminal {
       return;
     }
     const width = process.stderr.columns ?? 80;
-    const shown = line.slice(0, width - 1);
+    const shown = escapeControls(line).slice(0, width - 1);
     process.stderr.write(`\r${shown.padEnd(this.#line.length)}`);
     this.#line = shown;
   }
@@ -62,7 +64,7 @@ export class Terminal {
    */
   fail(error: unknown): void {
     this.say(`sluice: ${describeError(error)}`);
-    if (this.#verbose) process.stderr.write(endLine(this.#hide(stackOf(error))));
+    if (this.#verbose) process.stderr.write(endLine(escapeLines(this.#hide(stackOf(error)))));
     if (this.json && !this.#hasPrinted) this.print({ error: errorDocument(error) }, []);
   }
 
@@ -78,6 +80,18 @@ export class Terminal {
     process.stderr.write(`\r${" ".repeat(this.#line.length)}\r`);
     this.#line = "";
   }
+}
+
+/** Control characters but the tab as `\x1b`: a name that somebody chose must not command the terminal. */
+export function escapeControls(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+  return line.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+}
+
+function escapeLines(text: string): string {
+  return text.split("\n").map(escapeControls).join("\n");
 }
 
 /** A URL with stars for user, password and query, which may hold a signature; other arguments as they are. */

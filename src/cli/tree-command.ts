@@ -5,7 +5,7 @@ import type { CommandContext } from "./command-line.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { formatBytes, formatRate, plural, quote } from "./format.ts";
 import { ProgressLine } from "./progress-line.ts";
-import { describeError } from "./terminal.ts";
+import { describeError, escapeControls } from "./terminal.ts";
 
 /** Options of commands that copy trees. */
 export interface TreeCommandOptions {
@@ -59,7 +59,7 @@ export async function copyTreeCommand(
   const [only] = items;
   // A single value fails as any command does.
   if (items.length === 1 && only?.path === "" && only.status === "failed") throw only.error;
-  for (const { path, error } of failed) terminal.say(`${path}: ${describeError(error)}`);
+  for (const { path, error } of failed) terminal.say(`${escapeControls(path)}: ${describeError(error)}`);
   const isWhole = unfinished.length === 0;
   terminal.print({ from, to, dryRun, finished: isWhole, items }, isWhole ? [summary(items)] : []);
   if (!isWhole) {

@@ -56,9 +56,18 @@ export class CacheStore extends WrappedStore {
   readonly #flights = new SingleFlight<Uint8Array>();
   #counts = { hits: 0, misses: 0, bypassed: 0, mediumFailures: 0, lastMediumFailure: undefined as unknown };
 
+  /** @throws A {@link StorageError} `CONFIG_INVALID` for a medium that takes no writes. */
   constructor(inner: ByteStore, options: CacheOptions) {
     super("cache", inner);
     const { maxBytes = 256 << 20, medium } = options;
+    if (!medium.capabilities.write) {
+      const message = `The cache of "${this.name}" would keep nothing: its medium "${medium.name}" takes no writes`;
+      throw new StorageError("CONFIG_INVALID", message, {
+        backend: this.name,
+        operation: "cache",
+        identifier: "medium",
+      });
+    }
     checkInteger(maxBytes, "maxBytes", 1, { backend: this.name });
     this.#maxValueBytes = options.maxValueBytes ?? Math.floor(maxBytes / 8);
     this.#isContent = options.bind === "content";

@@ -45,9 +45,19 @@ export class ChecksumStore extends WrappedStore {
   readonly #sums: ByteStore;
   readonly #refusesUnknown: boolean;
 
+  /** @throws A {@link StorageError} `CONFIG_INVALID` for sums that take no writes around a store that does. */
   constructor(inner: ByteStore, options: ChecksumOptions) {
     super("checksum", inner);
-    this.#sums = options.sums;
+    const { sums } = options;
+    if (inner.capabilities.write && !sums.capabilities.write) {
+      const message = `Values of "${this.name}" would be written without sums: its sums "${sums.name}" take no writes; make the store read-only too`;
+      throw new StorageError("CONFIG_INVALID", message, {
+        backend: this.name,
+        operation: "checksum",
+        identifier: "sums",
+      });
+    }
+    this.#sums = sums;
     this.#refusesUnknown = options.unknown === "refuse";
   }
 

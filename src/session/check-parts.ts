@@ -70,12 +70,13 @@ export async function checkParts(
   const mistakes: Mistake[] = [];
   for (const [index, plugin] of sections.plugins.entries()) {
     try {
-      await loadPlugins(registry, [plugin], { base: `${baseDirectory}/` });
+      await loadPlugins(registry, [plugin], { base: `${baseDirectory}/`, override: false });
     } catch (error) {
       mistakes.push({ path: `plugins[${index}]`, message: textOf(error), cause: error });
     }
   }
-  const discovery = discover === undefined ? undefined : await registerDiscovered(registry, discover);
+  const discovery =
+    discover === undefined ? undefined : await registerDiscovered(registry, discover, { override: false });
   const known: KnownBackends = { registry, problems: discovery?.problems ?? [] };
   for (const [name, config] of Object.entries(sections.backends)) {
     mistakes.push(...(await checkBackend(config, ["backends", name], known, "values")));

@@ -60,6 +60,29 @@ describe("sluice ls", () => {
   });
 });
 
+describe("a name with control characters", () => {
+  const name = "a\u001b[2J\u009b\nb\tc.txt";
+  const shown = "a\\x1b[2J\\x9b\\x0ab\tc.txt";
+
+  it("is escaped in lines for people, and as it is in JSON and in what cat gives", async () => {
+    const folder = scratchFolder({ [name]: "\u001b[31m" });
+    const { output } = await sluice(["ls"], folder);
+    expect(output.endsWith(`  ${shown}\n`)).toBe(true);
+    expect(output.split("\n")).toHaveLength(2);
+    const json = JSON.parse((await sluice(["ls", "--json"], folder)).output);
+    expect(json.entries).toMatchObject([{ path: name }]);
+    expect((await sluice(["cat", name], folder)).output).toBe("\u001b[31m");
+  });
+
+  it("is escaped in errors and stacks", async () => {
+    const folder = scratchFolder();
+    const { errors } = await sluice(["cat", "gone\u001b[2J", "--verbose"], folder);
+    expect(errors).toContain("gone\\x1b[2J");
+    expect(errors).toContain("    at ");
+    expect(errors).not.toContain("\u001b");
+  });
+});
+
 describe("sluice cat", () => {
   it("gives a pipe every byte as it is", async () => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) % 256));

@@ -1,6 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
+import { repository } from "../structure/source-files.ts";
 import { runModule } from "../support/built.ts";
 import { main, scratchFolder, sluice } from "./command.ts";
 
@@ -66,6 +70,47 @@ describe("a failure", () => {
     expect(code).toBe(1);
     expect(errors).toMatch(/^sluice: UNKNOWN_BACKEND: .*"gopher".*file.*\n$/);
   });
+});
+
+describe("--discover", () => {
+  it("of no folder is refused by its name", async () => {
+    const { code, errors } = await sluice(["ls", ".", "--discover", "no/such"], scratchFolder());
+    expect([code, errors]).toEqual([1, 'sluice: CONFIG_INVALID: No folder "no/such" to discover backends in\n']);
+  });
+
+  it("of a package whose key is taken suggests nothing that cannot be typed", async () => {
+    const folder = scratchFolder();
+    const installed = join(folder, "node_modules/tape");
+    mkdirSync(installed, { recursive: true });
+    const backends = ["./index.js"];
+    writeFileSync(
+      join(installed, "package.json"),
+      JSON.stringify({ name: "tape", type: "module", sluice: { backends } }),
+    );
+    const built = pathToFileURL(join(repository, "dist/backends/memory/index.js")).href;
+    writeFileSync(join(installed, "index.js"), `export { default } from ${JSON.stringify(built)};`);
+    const { code, errors } = await sluice(["ls", ".", "--discover", "."], folder);
+    expect(code).toBe(0);
+    expect(errors).toMatch(/"tape".*registered already \(by backend "memory"\)\n$/);
+  });
+});
+
+it.each(["cp", "sync"])("%s into memory by URL is refused, since nothing would be left", async (command) => {
+  const { code, errors } = await sluice([command, "a.txt", "mem:a.txt"], scratchFolder({ "a.txt": "a" }));
+  expect(code).toBe(1);
+  expect(errors).toMatch(/^sluice: UNSUPPORTED: "mem:a\.txt" is in memory, and gone .* give a path/);
+});
+
+it("a session file is checked for its shape, and of its backends those that are used", async () => {
+  const backends = "{good: {use: disk, root: .}, bad: {use: disk, rot: x}}";
+  const folder = scratchFolder({
+    "s.yaml": `session: s\nbackends: ${backends}\n`,
+    "t.yaml": "session: s\nbackend: {}\n",
+  });
+  const ls = async (address: string, file: string) => (await sluice(["ls", address, "--session", file], folder)).code;
+  expect([await ls("good:", "s.yaml"), await ls("bad:", "s.yaml"), await ls(".", "t.yaml")]).toEqual([0, 1, 1]);
+  const { code, errors } = await sluice(["acquire", "s.yaml"], folder);
+  expect([code, errors]).toEqual([1, expect.stringContaining("backends.bad.rot")]);
 });
 
 it("a reader that stops early is no failure", () => {

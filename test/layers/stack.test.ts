@@ -6,6 +6,7 @@ import { layerTable } from "../../src/layers/layer-table.ts";
 import { LimitStore } from "../../src/layers/limit.ts";
 import { orderRules } from "../../src/layers/order.ts";
 import { PermitPool } from "../../src/layers/permit-pool.ts";
+import { ReadOnlyStore } from "../../src/layers/read-only.ts";
 import { RetryStore } from "../../src/layers/retry.ts";
 import { stack } from "../../src/layers/stack.ts";
 import { TimeoutStore } from "../../src/layers/timeout.ts";
@@ -39,6 +40,16 @@ describe("a stack", () => {
     const timed = new TimeoutStore(new MemoryStore());
     expect(() => new TimeoutStore(new RetryStore(new MemoryStore()))).toThrow(/timeout goes inside retry/);
     await expect(stack(timed, [{ use: "timeout" }])).rejects.toThrow(/timeout stands there twice/);
+  });
+
+  it("refuses a cache or sums that nothing can be written to, sums only where values can", async () => {
+    const [store, readOnly] = [new MemoryStore(), new ReadOnlyStore(new MemoryStore())];
+    const refusal = (message: string) => ({ code: "CONFIG_INVALID", message: expect.stringContaining(message) });
+    const cached = await rejectionOf(stack(store, [{ use: "cache", medium: readOnly }]));
+    expect(cached).toMatchObject(refusal('would keep nothing: its medium "memory" takes no writes'));
+    const summed = await rejectionOf(stack(store, [{ use: "checksum", sums: readOnly }]));
+    expect(summed).toMatchObject(refusal('its sums "memory" take no writes'));
+    expect(layersOf(await stack(readOnly, [{ use: "checksum", sums: readOnly }]))).toContain("checksum");
   });
 
   it("names every mistake with its place", async () => {

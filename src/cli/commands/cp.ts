@@ -22,7 +22,7 @@ export async function cp(from: string, to: string, options: CpOptions, context: 
   const { files } = locations;
   const { signal } = context;
   const source = locations.find(from);
-  let target = locations.find(to);
+  let target = locations.findTarget(to);
   if (!options.recursive && (await files.isDir(source.path, source.backend, { signal }))) {
     const advice = `sluice cp -r ${quote(from)} ${quote(to)}`;
     throw new StorageError("IS_A_DIRECTORY", `"${from}" is a directory; try: ${advice}`, { identifier: from });

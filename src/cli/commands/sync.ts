@@ -20,14 +20,15 @@ export async function sync(
 ): Promise<number> {
   await using locations = await Locations.open(options, context.terminal);
   const { dryRun, compare } = options;
+  const source = locations.find(from);
+  const target = locations.findTarget(to);
   return await copyTreeCommand(
     {
       from,
       to,
       dryRun,
       goOn: ["sluice", ...context.args],
-      run: (common) =>
-        locations.files.sync(locations.find(from), locations.find(to), { ...common, delete: options.delete, compare }),
+      run: (common) => locations.files.sync(source, target, { ...common, delete: options.delete, compare }),
       summary: (items) => {
         const written = withStatus(items, "copied", "replaced");
         const deleted = withStatus(items, "deleted").length;
