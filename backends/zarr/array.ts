@@ -11,6 +11,7 @@ import {
   type NdArray,
   zeros,
 } from "../../src/core/nd-array.ts";
+import { resolveSelection } from "../../src/core/selection.ts";
 import { type ChunkSource, PlainChunks, ShardedChunks } from "./chunk-source.ts";
 import { concurrently } from "./concurrently.ts";
 import { constantArray } from "./fill-value.ts";
@@ -18,16 +19,7 @@ import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import type { ArrayMetadata } from "./metadata.ts";
 import { type ArrayNode, findNode } from "./nodes.ts";
 import type { ZarrArray } from "./reader-types.ts";
-import {
-  type Box,
-  chunkBox,
-  chunksOf,
-  copyChunk,
-  intersect,
-  isWholeChunk,
-  keepAxes,
-  resolveSelection,
-} from "./region.ts";
+import { type Box, chunkBox, chunksOf, copyChunk, intersect, isWholeChunk, keepAxes } from "./region.ts";
 
 /** Chunks that one `read` fetches and decodes at the same time. */
 const CONCURRENCY = 8;

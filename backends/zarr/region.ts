@@ -1,46 +1,10 @@
 /** Parts of chunked arrays: from a selection to chunks and back. */
-import { StorageError } from "../../src/core/errors.ts";
-import { type AxisSelection, contiguousStride, type NdArray } from "../../src/core/nd-array.ts";
+import { contiguousStride, type NdArray } from "../../src/core/nd-array.ts";
 
 /** A box within an array: half-open ranges of every axis. */
 export interface Box {
   readonly start: readonly number[];
   readonly stop: readonly number[];
-}
-
-/** A selection, resolved: the box to read, and the axes that stay. */
-export interface Region extends Box {
-  readonly keptAxes: readonly number[];
-}
-
-/**
- * Resolves a selection against a shape.
- *
- * @throws A {@link StorageError} `OUT_OF_RANGE`.
- */
-export function resolveSelection(selection: readonly AxisSelection[], shape: readonly number[]): Region {
-  if (selection.length > shape.length) {
-    throw new StorageError("OUT_OF_RANGE", `${selection.length} selections for an array of ${shape.length} axes`);
-  }
-  const start: number[] = [];
-  const stop: number[] = [];
-  const keptAxes: number[] = [];
-  shape.forEach((length, axis) => {
-    const part = selection[axis] ?? null;
-    const [first, last] = typeof part === "number" ? [part, part] : (part ?? [0, length]);
-    const from = first < 0 ? first + length : first;
-    const to = typeof part === "number" ? from + 1 : last < 0 ? last + length : last;
-    if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || to > length || from > to) {
-      throw new StorageError(
-        "OUT_OF_RANGE",
-        `Selection ${JSON.stringify(part)} is outside axis ${axis} of length ${length}`,
-      );
-    }
-    start.push(from);
-    stop.push(to);
-    if (typeof part !== "number") keptAxes.push(axis);
-  });
-  return { start, stop, keptAxes };
 }
 
 /** Coordinates of every chunk that a box touches, in C order. */

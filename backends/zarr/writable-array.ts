@@ -5,6 +5,7 @@ import type { DType } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { type AxisSelection, checkShape, type NdArray } from "../../src/core/nd-array.ts";
+import { resolveSelection } from "../../src/core/selection.ts";
 import type { NativeZarrArray } from "./array.ts";
 import { changeAttributes } from "./attributes.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
@@ -12,7 +13,7 @@ import { changeDocument } from "./documents.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { isShape } from "./metadata.ts";
 import type { AttributeChange, WritableZarrArray } from "./reader-types.ts";
-import { type Box, chunksOf, resolveSelection } from "./region.ts";
+import { type Box, chunksOf } from "./region.ts";
 
 /** Reads through a {@link NativeZarrArray} and writes through a {@link ChunkWriter}. */
 export class EditableZarrArray implements WritableZarrArray {

@@ -4,8 +4,8 @@ import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { type DType, dtypes, parseDType, type TypedArray } from "../../src/core/dtype.ts";
 import { isStorageError, StorageError, type StorageErrorCode } from "../../src/core/errors.ts";
 import { type AxisSelection, contiguous, contiguousStride, type NdArray } from "../../src/core/nd-array.ts";
+import { resolveSelection } from "../../src/core/selection.ts";
 import type { ZarrArray } from "./reader-types.ts";
-import { resolveSelection } from "./region.ts";
 import { ZarritaStore } from "./zarrita-store.ts";
 
 type Opened = zarrita.Array<zarrita.DataType, ZarritaStore>;
