@@ -189,7 +189,9 @@ export class StreamBackend extends StreamingBackend {
       throw new StorageError("INVALID_DATA", `"${item.path}": values travel as they are, without a codec`);
     }
     const id = this.#nextId++;
-    const outgoing = { id, path: item.path, message: encodeItem({ ...item, id }) };
+    const bytes = encodeItem({ ...item, id });
+    const isLast = this.#viewers.length === 1;
+    const outgoing = { id, path: item.path, message: bytes, byteLength: bytes.byteLength, isLast };
     const outcomes = await Promise.allSettled(this.#viewers.map((viewer) => viewer.offer(outgoing, signal)));
     const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
     if (failures.length === 0) return;

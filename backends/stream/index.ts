@@ -40,6 +40,10 @@ export interface StreamOptions extends Omit<SomeViewerSettings, "reconnect"> {
   readonly url?: string | undefined;
   /** What the viewer wants to see before it listens. */
   readonly token?: string | undefined;
+  /** File with the certificates, as PEM, that those of `wss:` viewers may be signed by. Default: those that Node trusts. */
+  readonly caFile?: string | undefined;
+  /** How often a viewer is asked whether it is there. Default 10 000. */
+  readonly pingMs?: number | undefined;
   /** Several viewers: addresses, or addresses with settings of their own. */
   readonly viewers?: readonly (string | StreamViewerOptions)[] | undefined;
   /** Who makes the values. Default: the name of the instance. */
@@ -65,6 +69,8 @@ const isObject = (value: unknown) => typeof value === "object" && value !== null
 const optionsOfStream = optionsSchema<StreamOptions>({
   url: field.text,
   token: field.text,
+  caFile: field.text,
+  pingMs: field.wholeNumber,
   viewers: (value) =>
     Array.isArray(value) && value.every((each) => typeof each === "string" || typeof each?.url === "string")
       ? undefined
@@ -85,7 +91,7 @@ export const stream: BackendDescriptor<StreamOptions> = defineBackend<StreamOpti
   summary: "Viewers: values as messages over WebSockets, acknowledged when they were processed",
   capabilities: streamCapabilities,
   options: async () => optionsOfStream,
-  open: async ({ url, token, viewers = [], reconnect, ...settings }, { instance }) => {
+  open: async ({ url, token, caFile, pingMs, viewers = [], reconnect, ...settings }, { instance, baseDirectory }) => {
     const all = [
       ...(url === undefined ? [] : [{ url }]),
       ...viewers.map((each) => (isObject(each) ? each : { url: each })),
@@ -102,16 +108,32 @@ export const stream: BackendDescriptor<StreamOptions> = defineBackend<StreamOpti
       import("./websocket.ts"),
       import("./viewer-settings.ts"),
     ]);
+    const ca = caFile === undefined ? undefined : await readCertificates(caFile, baseDirectory, instance);
     return new StreamBackend({
       ...settings,
       instance,
       reconnect: { ...defaultViewerSettings.reconnect, ...reconnect },
       viewers: (all as StreamViewerOptions[]).map(({ url, name, token: own = token, ...more }) => ({
         ...more,
-        transport: webSocketTransport({ url, name, token: own }),
+        transport: webSocketTransport({ url, name, token: own, ca, pingMs }),
       })),
     });
   },
 });
+
+async function readCertificates(path: string, folder: string | undefined, instance: string): Promise<string> {
+  const [{ readFile }, { resolve }] = await Promise.all([import("node:fs/promises"), import("node:path")]);
+  const file = resolve(folder ?? ".", path);
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new StorageError("CONFIG_INVALID", `${instance}.caFile: no certificates can be read from ${file}`, {
+      backend: instance,
+      operation: "open",
+      identifier: "caFile",
+      cause: error,
+    });
+  }
+}
 
 export default stream;

@@ -74,9 +74,9 @@ export class Link {
     }
   }
 
-  /** Hands a message over. A failure is the end of the connection. */
-  send(message: Uint8Array<ArrayBuffer>): void {
-    this.#connection?.send(message).catch((error: unknown) => this.#end(error));
+  /** Hands a message over, with its memory if it is the last one of its kind. A failure ends the connection. */
+  send(message: Uint8Array<ArrayBuffer>, isLast = false): void {
+    this.#connection?.send(message, isLast).catch((error: unknown) => this.#end(error));
   }
 
   /** Ends the connection without a word. */

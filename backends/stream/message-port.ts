@@ -4,8 +4,8 @@ import type { Connection, ConnectionEvents, StreamTransport } from "./transport.
 
 /** The part of a `MessagePort` that is used; ports of Node and of browsers have it. */
 export interface PortLike {
-  /** Sends a copy of a value. */
-  postMessage(value: unknown): void;
+  /** Sends a copy of a value, but for the memory that is handed over with it. */
+  postMessage(value: unknown, transfer?: ArrayBuffer[]): void;
   /** Listens to `"message"` and `"close"`. */
   addEventListener(type: string, listener: (event: object) => void): void;
   /** Listens no more. */
@@ -18,6 +18,8 @@ export interface PortLike {
 
 /**
  * Connects to a viewer by a message port.
+ *
+ * A message that goes to no other viewer is handed over with its memory, and copied otherwise.
  *
  * @param port - Belongs to the transport from now on, and is closed with the backend. A port that has ended does not
  * come back: there is no second connection.
@@ -56,9 +58,10 @@ export function connectPort(port: PortLike, events: ConnectionEvents): Connectio
   port.addEventListener("close", onClose);
   port.start();
   return {
-    send: async (message) => {
+    send: async (message, isLast = false) => {
       if (!isOpen) throw new StorageError("NOT_OPEN", "The port has ended");
-      port.postMessage(message);
+      if (isLast) port.postMessage(message, [message.buffer]);
+      else port.postMessage(message);
     },
     close: () => end(),
   };

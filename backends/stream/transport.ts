@@ -13,8 +13,11 @@ export interface Connection {
   /**
    * Hands over a message. Messages arrive whole and in order, or the connection ends. Resolves when the transport has
    * taken it; the memory must not change before that.
+   *
+   * @param isLast - Nobody else gets this message. A transport that connects only once may take its memory away, as
+   * nothing is left to send again when it ends. Default false.
    */
-  send(message: Uint8Array<ArrayBuffer>): Promise<void>;
+  send(message: Uint8Array<ArrayBuffer>, isLast?: boolean): Promise<void>;
   /** Ends the connection. Safe to repeat. */
   close(): void;
 }

@@ -12,6 +12,10 @@ export interface Outgoing {
   readonly id: number;
   readonly path: string;
   readonly message: Uint8Array<ArrayBuffer>;
+  /** Length of the message, also once its memory has been handed over. */
+  readonly byteLength: number;
+  /** True if no other viewer gets this message. */
+  readonly isLast: boolean;
 }
 
 interface Entry extends Outgoing {
@@ -82,7 +86,7 @@ export class Viewer {
     const { policy } = this.#options;
     if (this.#isClosing) throw this.#error("NOT_OPEN", "is closed");
     if (policy === "block") return this.#deliver(outgoing, signal);
-    const { byteLength } = outgoing.message;
+    const { byteLength } = outgoing;
     if (policy === "dropOldest") while (!this.#fits(byteLength)) this.#dropOldest();
     else if (!this.#fits(byteLength)) {
       this.#counts.dropped++;
@@ -134,7 +138,7 @@ export class Viewer {
       };
       const abort = () => {
         // What is under way cannot be called back; its answer finds nobody.
-        if (remove(this.#queue, entry)) this.#queueBytes -= entry.message.byteLength;
+        if (remove(this.#queue, entry)) this.#queueBytes -= entry.byteLength;
         remove(this.#waiters, entry);
         const { path: identifier } = entry;
         entry.settle(this.#error("ABORTED", `was not waited for`, { cause: signal?.reason, identifier }));
@@ -152,19 +156,19 @@ export class Viewer {
 
   #push(entry: Entry): void {
     this.#queue.push(entry);
-    this.#queueBytes += entry.message.byteLength;
+    this.#queueBytes += entry.byteLength;
   }
 
   #takeFirst(): Entry {
     const entry = this.#queue.shift() as Entry;
-    this.#queueBytes -= entry.message.byteLength;
+    this.#queueBytes -= entry.byteLength;
     return entry;
   }
 
   #dropOldest(): void {
     const entry = this.#takeFirst();
     this.#counts.dropped++;
-    this.#counts.droppedBytes += entry.message.byteLength;
+    this.#counts.droppedBytes += entry.byteLength;
     entry.settle(this.#error("RATE_LIMITED", `fell behind, and "${entry.path}" made room for newer values`));
   }
 
@@ -172,7 +176,7 @@ export class Viewer {
   #advance(): void {
     for (let hasMoved = true; hasMoved; ) {
       hasMoved = false;
-      while (this.#waiters.length > 0 && this.#fits((this.#waiters[0] as Entry).message.byteLength)) {
+      while (this.#waiters.length > 0 && this.#fits((this.#waiters[0] as Entry).byteLength)) {
         this.#push(this.#waiters.shift() as Entry);
         hasMoved = true;
       }
@@ -187,23 +191,23 @@ export class Viewer {
   }
 
   #hasWindow(): boolean {
-    const next = (this.#queue[0] as Entry).message.byteLength;
+    const next = (this.#queue[0] as Entry).byteLength;
     return this.#underWay.size === 0 || this.#underWayBytes + next <= this.#options.windowBytes;
   }
 
   #sendFirst(link: Link): void {
     const entry = this.#takeFirst();
-    if (entry.message.byteLength > this.#maxMessageBytes) {
+    if (entry.byteLength > this.#maxMessageBytes) {
       this.#counts.refused++;
-      const size = `${entry.message.byteLength} bytes; viewer takes ${this.#maxMessageBytes}`;
+      const size = `${entry.byteLength} bytes; viewer takes ${this.#maxMessageBytes}`;
       entry.settle(this.#error("INVALID_DATA", `cannot take "${entry.path}": ${size}`));
       return;
     }
     this.#underWay.set(entry.id, entry);
-    this.#underWayBytes += entry.message.byteLength;
+    this.#underWayBytes += entry.byteLength;
     this.#counts.sent++;
     if (this.#cancelTimer === undefined) this.#restartTimer();
-    link.send(entry.message);
+    link.send(entry.message, entry.isLast);
   }
 
   #answered(id: number, error: WireError | undefined): void {
@@ -226,7 +230,7 @@ export class Viewer {
 
   #forget(entry: Entry): void {
     this.#underWay.delete(entry.id);
-    this.#underWayBytes -= entry.message.byteLength;
+    this.#underWayBytes -= entry.byteLength;
   }
 
   /** One timer for all: a viewer that answers anything is alive, one that answers nothing for so long is not. */
@@ -278,7 +282,7 @@ export class Viewer {
     this.#counts.resent += again.length;
     for (const entry of again) {
       this.#forget(entry);
-      this.#queueBytes += entry.message.byteLength;
+      this.#queueBytes += entry.byteLength;
     }
     this.#queue.unshift(...again);
     this.#retry(cause);

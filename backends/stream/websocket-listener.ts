@@ -1,9 +1,13 @@
 /** WebSockets as a transport: the side that listens. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { checkInteger } from "../../src/core/checks.ts";
 import { StorageError } from "../../src/core/errors.ts";
+import { type Clock, systemClock } from "../../src/layers/clock.ts";
+import { DEFAULT_PING_MS, keepAlive } from "./keep-alive.ts";
 import { loadWs } from "./load-ws.ts";
 import type { Peer } from "./peer.ts";
 
@@ -22,6 +26,15 @@ export interface ListenOptions {
   readonly origins?: readonly string[] | undefined;
   /** Most connections at once. Default 64. */
   readonly maxConnections?: number | undefined;
+  /** Listens for `wss:` alone: certificate, with those that it was signed by, and private key, both as PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /**
+   * How often a sender is asked whether it is there. Silent for two intervals, its connection is ended, and its paths are
+   * free for others. Default 10 000.
+   */
+  readonly pingMs?: number | undefined;
+  /** Default: that of this machine. */
+  readonly clock?: Clock | undefined;
 }
 
 /** Something that listens. */
@@ -31,14 +44,14 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** How long a dead connection is held before the operating system asks whether anybody is there. */
-const KEEP_ALIVE_MS = 30_000;
 /** How long a sender may take to say good-bye. */
 const FAREWELL_MS = 1000;
 
 /** Listens, and gives each connection that may come in a peer. */
 export async function listen(options: ListenOptions, maxMessageBytes: number, newPeer: () => Peer): Promise<Listener> {
-  const { host = "127.0.0.1", port = 0, token, origins = [], maxConnections = 64 } = options;
+  const { host = "127.0.0.1", port = 0, token, origins = [], maxConnections = 64, tls } = options;
+  const { pingMs = DEFAULT_PING_MS, clock = systemClock } = options;
+  checkInteger(pingMs, "pingMs", 1);
   if (!isLoopback(host) && !token) {
     throw new StorageError(
       "CONFIG_INVALID",
@@ -47,9 +60,7 @@ export async function listen(options: ListenOptions, maxMessageBytes: number, ne
   }
   const { WebSocketServer } = await loadWs();
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false });
-  const server = createServer((_request, response) => {
-    response.writeHead(426, { connection: "close" }).end("This address speaks WebSocket.\n");
-  });
+  const server = makeServer(tls);
   server.on("upgrade", (request, socket, head) => {
     // Until the handshake is done, nobody else listens.
     socket.on("error", () => socket.destroy());
@@ -59,8 +70,15 @@ export async function listen(options: ListenOptions, maxMessageBytes: number, ne
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
       const peer = newPeer();
+      keepAlive(webSocket, {
+        pingMs,
+        clock,
+        bytesRead: () => request.socket.bytesRead,
+        // A receiver that is full reads nothing, however alive the other side is.
+        isPaused: () => webSocket.isPaused,
+        onDead: () => webSocket.terminate(),
+      });
       webSocket.on("message", (data) => peer.onMessage(data as Buffer));
       webSocket.on("close", () => peer.onClose());
       // The close that follows says enough: a message that is too long, a frame that is none, a reset.
@@ -81,7 +99,7 @@ export async function listen(options: ListenOptions, maxMessageBytes: number, ne
   const bound = (server.address() as AddressInfo).port;
   return {
     port: bound,
-    url: `ws://${host.includes(":") ? `[${host}]` : host}:${bound}`,
+    url: `${tls === undefined ? "ws" : "wss"}://${host.includes(":") ? `[${host}]` : host}:${bound}`,
     close: async () => {
       const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets.clients) {
@@ -97,6 +115,21 @@ export async function listen(options: ListenOptions, maxMessageBytes: number, ne
       clearTimeout(late);
     },
   };
+}
+
+/** A server that answers plain requests with a word, over TLS or without. */
+function makeServer(tls: ListenOptions["tls"]): Server {
+  const answer = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(426, { connection: "close" }).end("This address speaks WebSocket.\n");
+  };
+  if (tls === undefined) return createServer(answer);
+  try {
+    return createSecureServer({ cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" }, answer);
+  } catch (error) {
+    // What OpenSSL says names the mistake, not the key.
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StorageError("CONFIG_INVALID", `Certificate and key do not make a TLS server: ${why}`, { cause: error });
+  }
 }
 
 /** Why a handshake is refused, as a status of HTTP. */

@@ -168,6 +168,8 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .option("--host <address>", "address to listen at; another than this machine's own needs a token", "127.0.0.1")
     .option("-p, --port <number>", "port to listen at; 0 takes a free one", portNumber, 7590)
     .addOption(new Option("--token <text>", "what senders must know").env("SLUICE_LISTEN_TOKEN"))
+    .option("--cert <file>", "certificate to listen with for wss:, as PEM, with those that it was signed by")
+    .option("--key <file>", "its private key, as PEM")
     .option("--origin <origin...>", "origins of web pages that may send; none may otherwise")
     .option("--into <address>", "path, URL or NAME:path that values are saved below")
     .addOption(

@@ -1,9 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { StreamBackend } from "../../backends/stream/backend.ts";
 import { webSocketTransport } from "../../backends/stream/websocket.ts";
 import { ndArray } from "../../src/core/nd-array.ts";
+import { hasProgram } from "../support/archives.ts";
+import { makeCertificate } from "../support/certificate.ts";
 import { type Running, scratchFolder, sluice, start } from "./command.ts";
 
 /** Where a listening command listens. */
@@ -12,8 +14,8 @@ async function urlOf(running: Running): Promise<string> {
   running.child.stderr?.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
   });
-  await running.said(/Listening at ws:\S+\./);
-  return /Listening at (ws:\S+)\./.exec(errors)?.[1] as string;
+  await running.said(/Listening at wss?:\S+\./);
+  return /Listening at (wss?:\S+)\./.exec(errors)?.[1] as string;
 }
 
 describe("sluice listen", () => {
@@ -56,4 +58,32 @@ describe("sluice listen", () => {
     const { code, output } = await running.finished;
     expect([code, JSON.parse(output)]).toEqual([0, { url, received: 1, failed: 0, byteLength: 1 }]);
   });
+
+  it.skipIf(!hasProgram("openssl") && !process.env.CI)(
+    "listens over TLS, and prints neither token nor key",
+    async () => {
+      const folder = scratchFolder();
+      const { cert, key } = makeCertificate();
+      writeFileSync(join(folder, "viewer.pem"), cert);
+      writeFileSync(join(folder, "viewer.key"), key);
+      const alone = await sluice(["listen", "--cert", "viewer.pem"], folder);
+      expect([alone.code, alone.errors]).toEqual([1, expect.stringContaining("--cert FILE --key FILE")]);
+      const swapped = await sluice(["listen", "--cert", "viewer.key", "--key", "viewer.pem"], folder);
+      expect([swapped.code, swapped.errors]).toEqual([1, expect.stringContaining("CONFIG_INVALID")]);
+      const secure = ["--cert", "viewer.pem", "--key", "viewer.key", "--token", "hush-hush"];
+      const running = start(["listen", "--port", "0", ...secure], folder);
+      const url = await urlOf(running);
+      expect(url).toMatch(/^wss:/);
+      const backend = new StreamBackend({ viewers: [webSocketTransport({ url, ca: cert, token: "hush-hush" })] });
+      await backend.save(1, "a.json");
+      await backend.close();
+      running.child.kill("SIGINT");
+      const { code, output, errors } = await running.finished;
+      expect([code, output.startsWith("a.json")]).toEqual([0, true]);
+      for (const text of [output, errors, alone.errors, swapped.errors]) {
+        expect(text).not.toContain("hush-hush");
+        expect(text).not.toContain(key.split("\n")[1]);
+      }
+    },
+  );
 });

@@ -24,6 +24,7 @@ const needs: ReadonlyMap<string, () => boolean> = new Map([
   ['!hasProgram("python3")', runs("python3")],
   ['!hasProgram("python3") && !process.env.CI', runs("python3")],
   ["!python", runs("python3")],
+  ['!hasProgram("openssl") && !process.env.CI', runs("openssl")],
   ["!infoZip", () => runs("zip")() && runs("unzip")()],
   ["nginx === undefined", () => runs("nginx")() || runs("/usr/sbin/nginx")()],
   ['nativeEndian === "little"', () => nativeEndian === "little"],

@@ -1,7 +1,9 @@
 /** `sluice listen` */
+import { readFile } from "node:fs/promises";
 import { type ReceivedItem, Receiver } from "../../../backends/stream/index.ts";
 import { describe } from "../../core/checks.ts";
 import type { IfExists } from "../../core/data-sink.ts";
+import { StorageError } from "../../core/errors.ts";
 import { joinKey } from "../../core/key.ts";
 import { byteLengthOf, isNdArray } from "../../core/nd-array.ts";
 import type { TransferEnd } from "../../io/transfer.ts";
@@ -15,6 +17,8 @@ export interface ListenCommandOptions extends LocationOptions {
   readonly host: string;
   readonly port: number;
   readonly token?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
   readonly origin?: readonly string[] | undefined;
   readonly into?: string | undefined;
   readonly ifExists?: IfExists | undefined;
@@ -25,8 +29,9 @@ export async function listen(options: ListenCommandOptions, { terminal, signal }
   const { host, port, token, origin: origins, into } = options;
   await using locations = await Locations.open(options, terminal);
   const target = into === undefined ? undefined : locations.find(into);
+  const tls = await readTls(options);
   await using receiver = new Receiver();
-  const { url } = await receiver.listen({ host, port, token, origins });
+  const { url } = await receiver.listen({ host, port, token, origins, tls });
   terminal.say(`Listening at ${url}. Ctrl-C ends.`);
   const counts = { received: 0, failed: 0, byteLength: 0 };
   const keep = async (item: ReceivedItem) => {
@@ -45,6 +50,21 @@ export async function listen(options: ListenCommandOptions, { terminal, signal }
   if (terminal.json) terminal.print({ url, ...counts }, []);
   else terminal.say(`${plural(counts.received, "value")}, ${formatBytes(counts.byteLength)}`);
   return undefined;
+}
+
+async function readTls({ cert, key }: ListenCommandOptions): Promise<{ cert: string; key: string } | undefined> {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new StorageError("CONFIG_INVALID", "A certificate and its private key go together: --cert FILE --key FILE");
+  }
+  const read = async (path: string) => {
+    try {
+      return await readFile(path, "utf8");
+    } catch (error) {
+      throw new StorageError("CONFIG_INVALID", `"${path}" cannot be read`, { cause: error });
+    }
+  };
+  return { cert: await read(cert), key: await read(key) };
 }
 
 async function save(
