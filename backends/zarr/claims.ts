@@ -106,7 +106,7 @@ export function keepClaim(store: ByteStore, { path, id }: Claim, options: Operat
 }
 
 /** True if a claim is still had by whoever made it. */
-export async function hasClaim(store: ByteStore, { path, id }: Claim): Promise<boolean> {
+async function hasClaim(store: ByteStore, { path, id }: Claim): Promise<boolean> {
   const document = await readDocument(store, joinKey(path, "zarr.json"), {});
   const { [CLAIM_FIELD]: claimed } = document ?? {};
   return isRecord(claimed) && claimed.id === id;
@@ -146,6 +146,13 @@ export async function dropClaim(store: ByteStore, path: string, options: Operati
 export async function clearBelow(store: ByteStore, path: string, options: OperationOptions): Promise<void> {
   const kept = joinKey(path, "zarr.json");
   await deleteKeys(store, path, options, (key) => key !== kept);
+}
+
+/** Removes what was written behind a claim; never aborted, and nothing where somebody else has come meanwhile. */
+export async function abandon(store: ByteStore, place: Claim): Promise<void> {
+  if (!(await hasClaim(store, place))) return;
+  await clearBelow(store, place.path, {});
+  await dropClaim(store, place.path, {});
 }
 
 /** Removes an array: it is gone at once, and its chunks after it. */

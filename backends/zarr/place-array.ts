@@ -16,17 +16,7 @@ import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { baseName, joinKey } from "../../src/core/key.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
-import {
-  type Claim,
-  claim,
-  clearBelow,
-  deleteKeys,
-  dropClaim,
-  hasClaim,
-  keepClaim,
-  publish,
-  removeArray,
-} from "./claims.ts";
+import { abandon, claim, clearBelow, deleteKeys, keepClaim, publish, removeArray } from "./claims.ts";
 import { concurrently } from "./concurrently.ts";
 import type { ArrayPlan } from "./create.ts";
 import { hiddenBeside, parseHidden } from "./hidden.ts";
@@ -64,12 +54,28 @@ export async function saveArray(
   plan: ArrayPlan,
   placement: Placement,
 ): Promise<void> {
-  await placeArray(store, path, plan.documents, placement, async (place, beforeWrite) => {
-    const { metadata } = plan;
+  const { shape } = plan.metadata;
+  const all = { start: shape.map(() => 0), stop: shape };
+  const { signal } = placement;
+  await saveParts(store, path, plan, placement, (writer) => writer.write(all, array, shape, { signal }));
+}
+
+/**
+ * Stores an array whose values are written in parts; see {@link saveArray}.
+ *
+ * @param write - Writes all of them.
+ */
+export async function saveParts(
+  store: ByteStore,
+  path: string,
+  { metadata, documents }: ArrayPlan,
+  placement: Placement,
+  write: (writer: ChunkWriter) => Promise<void>,
+): Promise<void> {
+  await placeArray(store, path, documents, placement, async (place, beforeWrite) => {
     const layout = arrayLayout(metadata, place) as ArrayLayout;
-    const { fill_value: fillValue, shape } = metadata;
-    const writer = new ChunkWriter({ store, path, layout, fillValue, isExclusive: true, beforeWrite });
-    await writer.write({ start: shape.map(() => 0), stop: shape }, array, shape, { signal: placement.signal });
+    const { fill_value: fillValue } = metadata;
+    await write(new ChunkWriter({ store, path, layout, fillValue, isExclusive: true, beforeWrite }));
   });
 }
 
@@ -186,13 +192,6 @@ async function placeArray(
     await abandon(store, place).catch(() => {});
     throw error;
   }
-}
-
-/** Removes what was written behind a claim; never aborted, and nothing where somebody else has come meanwhile. */
-async function abandon(store: ByteStore, place: Claim): Promise<void> {
-  if (!(await hasClaim(store, place))) return;
-  await clearBelow(store, place.path, {});
-  await dropClaim(store, place.path, {});
 }
 
 /** Makes something in a hidden directory beside its place, and moves it there. */

@@ -8,6 +8,7 @@ import {
   readImage,
   saveBatch,
   validateNgff,
+  writeBioformats2raw,
   writeImage,
   writeLabels,
   writeWell,
@@ -96,6 +97,28 @@ describe.skipIf(!isPythonExpected)("ome-zarr-models and ome-zarr", () => {
       const one = { array: ramp([2, 16, 20]), units, levels: 2, axes: ["c", "y", "x"] };
       const images = ["1", "2"].map((path) => ({ ...one, path, name: `B02 ${path}` }));
       await writeWell(store, "plate", { row: "B", column: "02", images, acquisition: 1 });
+      const images2 = [
+        { ...one, name: "first" },
+        { array: plane, units, levels: 2, name: "second" },
+      ];
+      const omeXml = `<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0" Name="one"/><Image ID="Image:1"/></OME>`;
+      await writeBioformats2raw(store, "file", images2, { version, omeXml });
+      add("file", {
+        model: "BioFormats2Raw",
+        images: [
+          ["0", "one"],
+          ["1", "file Series:1"],
+        ],
+      });
+      add("file/1", {
+        model: "Image",
+        shapes: [
+          [16, 20],
+          [8, 10],
+        ],
+        axes: ["y", "x"],
+        sum: sum(plane),
+      });
       add("plate", { model: "HCS" });
       add("plate/A/01", { model: "Well" });
       add("plate/A/01/2", {
@@ -107,7 +130,7 @@ describe.skipIf(!isPythonExpected)("ome-zarr-models and ome-zarr", () => {
         axes: ["c", "y", "x"],
         sum: 2 * sum(plane),
       });
-      for (const path of ["image", "movie", "plate"]) {
+      for (const path of ["image", "movie", "plate", "file"]) {
         const { violations } = await validateNgff(store, path);
         if (violations.length > 0) throw new Error(`${version}/${path}: ${JSON.stringify(violations)}`);
       }

@@ -8,6 +8,8 @@ import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.t
 import type { SaveResult } from "../../../src/core/data-sink.ts";
 import type { NdArray } from "../../../src/core/nd-array.ts";
 import type { BatchFiles } from "./batch-files.ts";
+import type { Bioformats2raw, SeriesImage, WriteBioformats2rawOptions } from "./bioformats2raw.ts";
+import type { ImageInput } from "./image-source.ts";
 import type { NgffImage } from "./read-image.ts";
 import type { NgffReport } from "./validate.ts";
 import type { SaveBatchOptions } from "./write-batch.ts";
@@ -19,8 +21,10 @@ export type { FoundContent } from "./attributes.ts";
 export { fromAttributes, toAttributes } from "./attributes.ts";
 export type { BatchFile, BatchFiles } from "./batch-files.ts";
 export type { BatchAxis, BatchLabel, BatchLayout } from "./batch-layout.ts";
+export type { Bioformats2raw, SeriesImage, WriteBioformats2rawOptions } from "./bioformats2raw.ts";
 export { validateAttributes } from "./check-attributes.ts";
 export type { DownsampleMethod } from "./downsample.ts";
+export type { ImageInput, ImagePart, ImageParts, ImageSource } from "./image-source.ts";
 export type { AxisInput, ChannelInput, MultiscaleInput, PerAxis, WellEntry } from "./metadata.ts";
 export { axesOf, multiscaleOf, omeroOf, withWell } from "./metadata.ts";
 export type * from "./model.ts";
@@ -56,8 +60,11 @@ export async function validateNgff(store: ByteStore, path = "", options: Operati
  *
  * @param store - Stays the caller's.
  * @param path - Key of the group that is made; `""` is the root of the store.
- * @param array - 2 to 5 axes, any strides; borrowed until the promise settles.
- * @throws A `StorageError` `ALREADY_EXISTS`, `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`: nothing was written.
+ * @param image - 2 to 5 axes. An array, any strides, borrowed until the promise settles; or an {@link ImageSource} or
+ * {@link ImageParts}, of which no more than `maxBytes` are in memory at once: each level is then made of the stored one
+ * before it.
+ * @throws A `StorageError` `ALREADY_EXISTS`, `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, or what reading the
+ * image throws: nothing is left then.
  * @example
  * ```ts
  * import { zeros } from "sluice";
@@ -75,11 +82,11 @@ export async function validateNgff(store: ByteStore, path = "", options: Operati
 export async function writeImage(
   store: ByteStore,
   path: string,
-  array: NdArray,
+  image: ImageInput,
   options: WriteImageOptions = {},
 ): Promise<void> {
   const { writeNgffImage } = await import("./write-image.ts");
-  await writeNgffImage(store, path, array, options);
+  await writeNgffImage(store, path, image, options);
 }
 
 /**
@@ -112,6 +119,43 @@ export async function writeLabels(
 export async function readImage(store: ByteStore, path = "", options: OperationOptions = {}): Promise<NgffImage> {
   const { openNgffImage } = await import("./read-image.ts");
   return openNgffImage(store, path, options);
+}
+
+/**
+ * Writes the images of one file of a microscope in the layout of `bioformats2raw`: groups numbered from 0, a group `OME`
+ * that lists them, and in it the OME-XML of the file. It is seen whole or not at all.
+ *
+ * @param store - Stays the caller's.
+ * @param path - Key of the group that is made; `""` is the root of the store.
+ * @param images - A list, which is checked before the first write, or what makes the images one after another: those that
+ * come later need not be in memory.
+ * @throws A `StorageError` `ALREADY_EXISTS`, `INVALID_DATA` (also for an OME-XML of another number of images),
+ * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`: nothing is left.
+ * @see NGFF 0.5, "bioformats2raw.layout" (transitional)
+ */
+export async function writeBioformats2raw(
+  store: ByteStore,
+  path: string,
+  images: Iterable<SeriesImage> | AsyncIterable<SeriesImage>,
+  options: WriteBioformats2rawOptions = {},
+): Promise<void> {
+  const { writeSeries } = await import("./bioformats2raw.ts");
+  await writeSeries(store, path, images, options);
+}
+
+/**
+ * Opens the images of one file that are laid out as by `bioformats2raw`, of version 0.4 or 0.5.
+ *
+ * @param store - Stays the caller's. It need not list.
+ * @throws A `StorageError` `NOT_FOUND`, `INVALID_DATA` for what has another layout, `CORRUPT`.
+ */
+export async function readBioformats2raw(
+  store: ByteStore,
+  path = "",
+  options: OperationOptions = {},
+): Promise<Bioformats2raw> {
+  const { openSeries } = await import("./bioformats2raw.ts");
+  return openSeries(store, path, options);
 }
 
 /**

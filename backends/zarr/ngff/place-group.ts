@@ -3,7 +3,7 @@ import { type ByteStore, isDirectoryStore, type OperationOptions } from "../../.
 import { StorageError } from "../../../src/core/errors.ts";
 import { joinKey, parentKey } from "../../../src/core/key.ts";
 import type { NdArray } from "../../../src/core/nd-array.ts";
-import { claim, clearBelow, dropClaim, publish } from "../claims.ts";
+import { abandon, claim, clearBelow, keepClaim, publish } from "../claims.ts";
 import { type ArrayPlan, requireGroup } from "../create.ts";
 import { hiddenBeside } from "../hidden.ts";
 import { type Attributes, encodeMetadata, groupMetadata } from "../metadata.ts";
@@ -14,8 +14,11 @@ import { moveNode, removeGroup, removeNode, saveArray } from "../place-array.ts"
 export interface GroupPlan {
   readonly zarrFormat: 2 | 3;
   readonly attributes: Attributes;
-  /** Writes what is in the group, below `place`, which is not yet where it will be. */
-  readonly fill: (place: string) => Promise<void>;
+  /**
+   * Writes what is in the group, below `place`, which is not yet where it will be. Calls `keep` from time to time, which
+   * rejects if somebody else has come there.
+   */
+  readonly fill: (place: string, keep: () => Promise<void>) => Promise<void>;
 }
 
 /**
@@ -38,14 +41,11 @@ export async function placeGroup(
   const prepare = async () => {
     if (path !== "") await requireGroup(store, parentKey(path), zarrFormat, { signal });
   };
-  const documents = groupDocuments(plan);
   if (isDirectoryStore(store) && path !== "") {
     const place = hiddenBeside(path, "new");
     try {
-      await plan.fill(place);
-      for (const [name, document] of documents) {
-        await store.write(joinKey(place, name), encodeMetadata(document), { signal });
-      }
+      await plan.fill(place, async () => {});
+      await writeGroupDocuments(store, place, plan, { signal });
       await moveNode(store, place, path, "group", { mayReplace, prepare, signal });
     } catch (error) {
       await store.removeDirectory(place, { recursive: true }).catch(() => {});
@@ -58,15 +58,11 @@ export async function placeGroup(
   const held = await claim(store, path, mayReplace, { signal });
   try {
     if (held.replaced !== undefined) await clearBelow(store, path, { signal });
-    await plan.fill(path);
+    await plan.fill(path, keepClaim(store, held, { signal }));
     await prepare();
-    await publish(store, held, documents, { signal });
+    await publish(store, held, groupDocuments(plan), { signal });
   } catch (error) {
-    // Not aborted: this is what has to be done after an abort.
-    await clearBelow(store, path, {}).then(
-      () => dropClaim(store, path, {}),
-      () => {},
-    );
+    await abandon(store, held).catch(() => {});
     throw error;
   }
 }
@@ -82,7 +78,19 @@ export function saveInside(
   return saveArray(store, path, array, plan, { mayReplace: false, prepare: async () => {}, signal });
 }
 
-function groupDocuments({ zarrFormat, attributes }: GroupPlan): Map<string, object> {
+/** Writes the metadata of a group that nobody can see yet. */
+export async function writeGroupDocuments(
+  store: ByteStore,
+  path: string,
+  group: Omit<GroupPlan, "fill">,
+  { signal }: OperationOptions,
+): Promise<void> {
+  for (const [name, document] of groupDocuments(group)) {
+    await store.write(joinKey(path, name), encodeMetadata(document), { signal });
+  }
+}
+
+function groupDocuments({ zarrFormat, attributes }: Omit<GroupPlan, "fill">): Map<string, object> {
   if (zarrFormat === 3) return new Map([["zarr.json", groupMetadata(attributes)]]);
   return new Map<string, object>([
     [".zattrs", attributes],

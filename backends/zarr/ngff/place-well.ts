@@ -2,7 +2,6 @@
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
 import { StorageError } from "../../../src/core/errors.ts";
 import { joinKey } from "../../../src/core/key.ts";
-import type { NdArray } from "../../../src/core/nd-array.ts";
 import { changeAttributes } from "../attributes.ts";
 import { requireGroup } from "../create.ts";
 import { type Attributes, isRecord } from "../metadata.ts";
@@ -11,16 +10,15 @@ import { removeGroup } from "../place-array.ts";
 import { fromAttributes, withContent, zarrFormatOf } from "./attributes.ts";
 import { withWell } from "./metadata.ts";
 import type { NgffAcquisition, NgffPlate, NgffVersion, NgffWell } from "./model.ts";
-import { contentAttributes, type ImagePlan } from "./plan-image.ts";
-import { placeImage } from "./write-image.ts";
+import { contentAttributes } from "./plan-image.ts";
+import { type PlannedImage, placeImage } from "./write-image.ts";
 
 /** One image that goes into a well. */
 export interface WellImagePlan {
   /** Name below the well. */
   readonly path: string;
-  readonly plan: ImagePlan;
-  /** Makes the array, when it is its turn. */
-  readonly array: () => NdArray;
+  /** Makes the array of one that is put together, when it is its turn. */
+  readonly image: () => PlannedImage;
 }
 
 /** What goes into a well, and what is said of its plate. */
@@ -98,10 +96,10 @@ export async function placeWell(
   const placed: string[] = [];
   let fields = 0;
   try {
-    for (const { path, plan: image, array } of images) {
+    for (const { path, image } of images) {
       const key = joinKey(well, path);
       const isNew = (await findNode(store, key, { signal })) === undefined;
-      await placeImage(store, key, array(), image, { mayReplace, signal });
+      await placeImage(store, key, image(), { mayReplace, signal });
       if (isNew) placed.push(key);
     }
     await requireGroup(store, well, zarrFormat, { signal });

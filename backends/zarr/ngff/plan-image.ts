@@ -38,6 +38,11 @@ export interface ImageOptions extends LevelLayoutOptions {
   readonly name?: string | undefined;
   /** Default: 0.4 below groups of Zarr v2, 0.5 otherwise. */
   readonly version?: NgffVersion | undefined;
+  /**
+   * Most bytes of elements that are in memory while an image is written that is not. Default 256 MiB, or what it takes to
+   * write the largest chunk or shard.
+   */
+  readonly maxBytes?: number | undefined;
   /** More attributes of the group, beside those of OME-NGFF. */
   readonly attributes?: Attributes | undefined;
 }

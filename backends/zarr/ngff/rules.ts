@@ -64,6 +64,7 @@ export const ngffRules = {
   "image-path": [true, "Paths of images in a well must be alphanumeric, and no two the same"],
   "image-acquisition": [true, "With several acquisitions, each image of a well must name that of its plate"],
   "layout-version": [true, "bioformats2raw.layout must be 3"],
+  "layout-metadata": [true, "OME/METADATA.ome.xml must be OME-XML and have an Image for each image, in the same order"],
   "layout-series": [true, "series must list the paths of images; without it they must be numbered from 0"],
 } as const satisfies Record<string, readonly [isMust: boolean, demand: string]>;
 

@@ -5,9 +5,11 @@ import { joinKey, normalizeKey } from "../../../src/core/key.ts";
 import { concurrently } from "../concurrently.ts";
 import { type ArrayNode, findNode, type GroupNode, type ZarrNode } from "../nodes.ts";
 import { type FoundContent, fromAttributes } from "./attributes.ts";
+import { readOmeXml } from "./bioformats2raw.ts";
 import { checkLayout, checkVersion } from "./check-attributes.ts";
 import { type CheckedMultiscale, checkImageLabel, checkMultiscales, checkOmero } from "./check-image.ts";
 import { checkPaths, checkPlate, checkWell } from "./check-plate.ts";
+import { countOmeImages } from "./ome-xml-images.ts";
 import { type NgffViolation, type Report, reporter } from "./rules.ts";
 
 /** What was found, and what is wrong with it. */
@@ -188,27 +190,28 @@ class Walk {
 
   /** Images of one file: as the group `OME` lists them, or by number. */
   async #visitSeries({ node, report }: Place): Promise<void> {
-    const ome = await this.#find(joinKey(node.path, "OME"), report);
+    const key = joinKey(node.path, "OME");
+    const ome = await this.#find(key, report);
     const series = ome?.kind === "group" ? fromAttributes(ome.attributes)?.content.series : undefined;
+    const ofOme = reporter(key, this.#violations);
+    let images = 0;
     if (series !== undefined) {
-      for (const path of checkPaths(
-        series,
-        "layout-series",
-        "series",
-        reporter(joinKey(node.path, "OME"), this.#violations),
-      )) {
+      for (const path of checkPaths(series, "layout-series", "series", ofOme)) {
+        images++;
         const place = await this.#open(joinKey(node.path, path), "series", report);
         if (place !== undefined) await this.#visitImage(place);
       }
-      return;
+    } else {
+      for (; ; images++) {
+        const image = joinKey(node.path, String(images));
+        if (images > 0 && (await this.#find(image, report)) === undefined) break;
+        const place = await this.#open(image, "", images === 0 ? report : undefined);
+        if (place === undefined) break;
+        await this.#visitImage(place);
+      }
     }
-    for (let number = 0; ; number++) {
-      const key = joinKey(node.path, String(number));
-      if (number > 0 && (await this.#find(key, report)) === undefined) return;
-      const place = await this.#open(key, "", number === 0 ? report : undefined);
-      if (place === undefined) return;
-      await this.#visitImage(place);
-    }
+    const xml = await readOmeXml(this.#store, key, this.#options);
+    if (xml !== undefined) checkOmeXml(xml, images, ofOme);
   }
 
   /** A group with its metadata, checked as far as all groups are alike. */
@@ -250,6 +253,18 @@ class Walk {
       return undefined;
     }
   }
+}
+
+function checkOmeXml(xml: Uint8Array, images: number, report: Report): void {
+  let described: number;
+  try {
+    described = countOmeImages(xml);
+  } catch (error) {
+    if (!isStorageError(error, "INVALID_DATA")) throw error;
+    report("layout-metadata", "METADATA.ome.xml", error.message);
+    return;
+  }
+  if (described !== images) report("layout-metadata", "METADATA.ome.xml", `found ${described} for ${images} images`);
 }
 
 function checkStorage(node: ArrayNode, axes: CheckedMultiscale["axes"], format: 2 | 3, report: Report): void {

@@ -86,7 +86,10 @@ export async function writeBatch(
   const images = batch.images.map((image): WellImagePlan => {
     const path = joinKey(plate, `${row}/${column}/${image.path}`);
     const plan = planImage(batch, imageOptions(batch, image, options), version, path);
-    return { path: image.path, plan, array: () => assemble(image, batch, dataList, cast) };
+    return {
+      path: image.path,
+      image: () => ({ plan, input: assemble(image, batch, dataList, cast), schedule: [] }),
+    };
   });
   const mayReplace = ifExists === "replace";
   const name = options.plateName ?? (plate === "" ? store.name : plate.slice(plate.lastIndexOf("/") + 1));

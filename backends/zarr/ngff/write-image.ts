@@ -1,14 +1,14 @@
 /** Writes images in several resolutions. */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
-import { checkNdArray } from "../../../src/core/checks.ts";
-import { joinKey, normalizeKey } from "../../../src/core/key.ts";
-import type { NdArray } from "../../../src/core/nd-array.ts";
+import type { ErrorContext } from "../../../src/core/errors.ts";
+import { normalizeKey } from "../../../src/core/key.ts";
 import { formatFor } from "../create.ts";
 import { zarrFormatOf } from "./attributes.ts";
-import { downsample } from "./downsample.ts";
+import { checkImageInput, type ImageInput } from "./image-source.ts";
 import type { NgffVersion } from "./model.ts";
-import { placeGroup, saveInside } from "./place-group.ts";
+import { placeGroup } from "./place-group.ts";
 import { type ImageOptions, type ImagePlan, planImage } from "./plan-image.ts";
+import { type LevelSchedule, scheduleLevels, writeLevels } from "./write-levels.ts";
 
 /** Options of `writeImage`. */
 export interface WriteImageOptions extends ImageOptions, OperationOptions {
@@ -16,42 +16,60 @@ export interface WriteImageOptions extends ImageOptions, OperationOptions {
   readonly ifExists?: "error" | "replace" | undefined;
 }
 
+/** An image that is planned, and what it is written from. */
+export interface PlannedImage {
+  readonly plan: ImagePlan;
+  readonly input: ImageInput;
+  readonly schedule: LevelSchedule;
+}
+
 /**
  * Writes an image with its levels and its metadata.
  *
  * @throws A {@link StorageError} `ALREADY_EXISTS`, `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`: nothing was
- * written. After a failure of the store nothing is left.
+ * written. After a failure of the store, or of what the image is written from, nothing is left.
  */
 export async function writeNgffImage(
   store: ByteStore,
   path: string,
-  array: NdArray,
+  input: ImageInput,
   options: WriteImageOptions,
 ): Promise<void> {
   const key = normalizeKey(path);
-  checkNdArray(array, { backend: store.name, operation: "writeImage", identifier: key });
+  const context = { backend: store.name, operation: "writeImage", identifier: key };
+  checkImageInput(input, context);
   const version = await versionFor(store, key, options);
-  const plan = planImage(array, options, version, key);
-  await placeImage(store, key, array, plan, { mayReplace: options.ifExists === "replace", signal: options.signal });
+  const image = planInput(input, options, version, context);
+  await placeImage(store, key, image, { mayReplace: options.ifExists === "replace", signal: options.signal });
+}
+
+/**
+ * Checks everything about an image that can be checked before it is written.
+ *
+ * @throws A {@link StorageError} `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`.
+ */
+export function planInput(
+  input: unknown,
+  options: ImageOptions,
+  version: NgffVersion,
+  context: ErrorContext & { readonly identifier: string },
+): PlannedImage {
+  const checked = checkImageInput(input, context);
+  const plan = planImage(checked, options, version, context.identifier);
+  return { plan, input: checked, schedule: scheduleLevels(plan, checked, options.maxBytes) };
 }
 
 /** Writes an image that was planned. */
 export async function placeImage(
   store: ByteStore,
   path: string,
-  array: NdArray,
-  plan: ImagePlan,
+  image: PlannedImage,
   options: OperationOptions & { readonly mayReplace: boolean },
 ): Promise<void> {
   const { signal } = options;
-  const fill = async (place: string): Promise<void> => {
-    let level = array;
-    for (const { path: name, factors, array: arrayPlan } of plan.levels) {
-      if (factors.some((factor) => factor > 1)) level = downsample(level, factors, plan.method);
-      await saveInside(store, joinKey(place, name), level, arrayPlan, { signal });
-    }
-  };
-  const { attributes, version } = plan;
+  const fill = (place: string, keep: () => Promise<void>) =>
+    writeLevels(image.plan, image.input, image.schedule, { store, place, keep, signal });
+  const { attributes, version } = image.plan;
   await placeGroup(store, path, { zarrFormat: zarrFormatOf(version), attributes, fill }, options);
 }
 

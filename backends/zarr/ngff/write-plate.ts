@@ -1,18 +1,18 @@
 /** Writes wells of plates from whole images. */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
-import { checkNdArray } from "../../../src/core/checks.ts";
 import { StorageError } from "../../../src/core/errors.ts";
 import { joinKey, normalizeKey } from "../../../src/core/key.ts";
-import type { NdArray } from "../../../src/core/nd-array.ts";
 import { ALPHANUMERIC } from "./check-plate.ts";
+import type { ImageInput } from "./image-source.ts";
 import type { NgffAcquisition, NgffVersion } from "./model.ts";
 import { checkWellPlace, placeWell, type WellImagePlan } from "./place-well.ts";
-import { type ImageOptions, planImage } from "./plan-image.ts";
-import { versionFor } from "./write-image.ts";
+import type { ImageOptions } from "./plan-image.ts";
+import { planInput, versionFor } from "./write-image.ts";
 
 /** One image of a well. */
 export interface WellImage extends Omit<ImageOptions, "version"> {
-  readonly array: NdArray;
+  /** An array, or what is read or comes in parts; see `writeImage`. */
+  readonly array: ImageInput;
   /** Name below the well. Default: its number in the list. */
   readonly path?: string | undefined;
 }
@@ -67,8 +67,8 @@ export async function writeNgffWell(
   const version = await versionFor(store, plate, options);
   const images = inputs.map(({ array, ...image }, index): WellImagePlan => {
     const name = names[index] as string;
-    const plan = planImage(checkNdArray(array, context), image, version, joinKey(context.identifier, name));
-    return { path: name, plan, array: () => array };
+    const planned = planInput(array, image, version, { ...context, identifier: joinKey(context.identifier, name) });
+    return { path: name, image: () => planned };
   });
   const placement = { mayReplace: options.ifExists === "replace", signal };
   const { acquisition: given = 0 } = well;
