@@ -258,6 +258,7 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
   async #checkBatch(identifiers: readonly string[], options: SaveOptions): Promise<void> {
     const ifExists = options.ifExists ?? this.ifExists;
     const seen = new Set<string>();
+    const sound = new Set<string>(["", "/"]);
     for (const identifier of identifiers) {
       await this.#write("saveBatch", identifier, options, async (key, context) => {
         if (seen.has(key)) {
@@ -265,12 +266,33 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
         }
         seen.add(key);
         if (!options.createParents) await this.#checkTarget(key, options, context);
+        else if (this.requiresFilesystemValidation) await this.#checkAbove(key, sound, options, context);
         const { kind } = await this.doStat(key, { ...options, followSymlinks: true });
         const isFree = kind === "missing" || (kind === "directory" && this.capabilities.flatKeys === true);
         if (isFree) return;
         if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${identifier}" is a directory`, context);
         if (ifExists === "error") throw this.#exists(identifier, context);
       });
+    }
+    if (this.capabilities.flatKeys) return;
+    for (const key of seen) {
+      const above = ancestors(key).find((each) => seen.has(each));
+      if (above === undefined) continue;
+      const context = { backend: this.name, operation: "saveBatch", identifier: key };
+      throw new StorageError("NOT_A_DIRECTORY", `"${above}" and "${key}" cannot both be files`, context);
+    }
+  }
+
+  /** Refuses a key below a file; what is missing above it may be made. `sound`: keys that have been looked at. */
+  async #checkAbove(key: string, sound: Set<string>, options: SaveOptions, context: ErrorContext): Promise<void> {
+    for (const above of ancestors(key)) {
+      if (sound.has(above)) return;
+      const { kind } = await this.doStat(above, { ...options, followSymlinks: true });
+      if (kind !== "missing" && kind !== "directory") {
+        throw new StorageError("NOT_A_DIRECTORY", `"${above}" in "${this.name}" is a file`, context);
+      }
+      sound.add(above);
+      if (kind === "directory") return;
     }
   }
 
@@ -281,6 +303,13 @@ export abstract class StorageBackend extends ReadableBackend implements DataSink
   ): StorageError {
     return new StorageError("ALREADY_EXISTS", `"${identifier}" exists in "${this.name}"; ${advice}`, context);
   }
+}
+
+/** The directories above a key, the nearest first, without the root. */
+function ancestors(key: string): string[] {
+  const above: string[] = [];
+  for (let at = parentKey(key); at !== "" && at !== "/"; at = parentKey(at)) above.push(at);
+  return above;
 }
 
 brand(StorageBackend, "StorageBackend", "DataSink");

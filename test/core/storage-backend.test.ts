@@ -156,6 +156,20 @@ describe("saveBatch", () => {
     expect(backend.calls).toEqual([]);
   });
 
+  it.each([
+    ["below a file", ["new/a", "there/b"]],
+    ["far below a file", ["new", "there/b/c/d"]],
+    ["below another of the batch", ["n/a", "n/a/b/c"]],
+    ["above another of the batch", ["n/a/b", "n"]],
+  ])("writes nothing at all, and makes no parents, for one %s", async (_, identifiers) => {
+    const backend = holding({ there: file(0), d: null });
+    const saving = backend.saveBatch([1, 2], identifiers, { createParents: true });
+    await expect(saving).rejects.toMatchObject({ code: "NOT_A_DIRECTORY", operation: "saveBatch" });
+    expect(backend.calls).toEqual([]);
+    await backend.saveBatch([1, 2], ["d/e/a", "f/b"], { createParents: true });
+    expect(backend.calls).not.toEqual([]);
+  });
+
   it("passes over or replaces what exists when told to", async () => {
     const backend = holding({ a: file(0) });
     const [skipped] = await backend.saveBatch([1], ["a"], { ifExists: "skip" });
