@@ -77,6 +77,8 @@ function compressorCodecs(compressor: Compressor, target: CodecTarget): NamedCon
 /** A codec with everything said that the specification has, in the order that it has it. */
 function checkCodec(codec: NamedConfiguration, target: CodecTarget): NamedConfiguration {
   const { name, configuration = {} } = codec ?? {};
+  if (name === "sharding_indexed")
+    throw invalid("Shards are asked for by shardShape, and codecs are those inside of them");
   const check = Object.hasOwn(checks, name) ? checks[name as keyof typeof checks] : undefined;
   if (check === undefined) throw unknown("codec", name, Object.keys(checks));
   return check(configuration, target);

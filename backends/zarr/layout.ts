@@ -1,8 +1,9 @@
 /** How an array lies in its store: chunks, shards, codecs and keys, read from its metadata. */
 import { type DType, isDType } from "../../src/core/dtype.ts";
 import { joinKey } from "../../src/core/key.ts";
-import { CodecChain } from "./codec-chain.ts";
-import { type ArrayMetadata, isRecord, isShape, type NamedConfiguration } from "./metadata.ts";
+import type { NdArray } from "../../src/core/nd-array.ts";
+import { type ArrayMetadata, isShape } from "./metadata.ts";
+import { chunkCodecs, readSharding } from "./sharding-chain.ts";
 
 /** Makes the key of a chunk, or of a shard. */
 export type ChunkKey = (coordinates: readonly number[]) => string;
@@ -16,6 +17,20 @@ export interface ShardLayout {
   readonly location: "start" | "end";
 }
 
+/** Turns chunks into bytes and back. Chunks may be under way beside each other. */
+export interface ChunkCodecs {
+  /** True if a stored chunk is its elements in C order, as this machine has them. */
+  readonly isPlain?: boolean;
+  /** @param chunk - Any strides; borrowed until the result is no longer used, as it may share its memory. */
+  encode(chunk: NdArray): Promise<Uint8Array>;
+  /**
+   * @param bytes - Handed over: the result may share this memory.
+   * @param shape - Shape of the chunk.
+   * @throws A {@link StorageError} `CORRUPT` that names the codec.
+   */
+  decode(bytes: Uint8Array, shape: readonly number[]): Promise<NdArray>;
+}
+
 /** How one array lies in its store. */
 export interface ArrayLayout {
   readonly dtype: DType;
@@ -24,7 +39,7 @@ export interface ArrayLayout {
   /** Shape of one chunk. */
   readonly chunkShape: readonly number[];
   readonly shards: ShardLayout | undefined;
-  readonly codecs: CodecChain;
+  readonly codecs: ChunkCodecs;
   /** Key of a stored value. */
   readonly key: ChunkKey;
   /** The way back: coordinates of the value under a key, `undefined` for keys that are none. */
@@ -49,38 +64,12 @@ export function arrayLayout(metadata: ArrayMetadata, path: string): ArrayLayout 
     return found.length === shape.length && key(found) === at ? found : undefined;
   };
   const [first, ...others] = codecs;
-  if (first?.name === "sharding_indexed" && others.length === 0) {
-    const inside = readSharding(unitShape, first.configuration ?? {}, dtype);
-    return inside && { dtype, unitShape, key, coordinates, ...inside };
-  }
-  const chain = CodecChain.create(codecs, dtype, shape.length);
+  const form = { dtype, shape: unitShape, fillValue: metadata.fill_value };
+  const isSharded = first?.name === "sharding_indexed" && others.length === 0;
+  const inside = isSharded ? readSharding(first.configuration ?? {}, form) : undefined;
+  if (inside !== undefined) return { dtype, unitShape, key, coordinates, ...inside };
+  const chain = isSharded ? undefined : chunkCodecs(codecs, form);
   return chain && { dtype, unitShape, chunkShape: unitShape, shards: undefined, codecs: chain, key, coordinates };
-}
-
-function readSharding(
-  shardShape: readonly number[],
-  configuration: Readonly<Record<string, unknown>>,
-  dtype: DType,
-): Pick<ArrayLayout, "chunkShape" | "shards" | "codecs"> | undefined {
-  const {
-    chunk_shape: chunkShape,
-    codecs,
-    index_codecs: indexCodecs,
-    index_location: location = "end",
-  } = configuration;
-  if (!isCodecList(codecs) || !isCodecList(indexCodecs)) return undefined;
-  const [indexBytes, checksum, ...others] = indexCodecs;
-  const indexEndian = indexBytes?.configuration?.endian ?? "little";
-  if (!isChunkShape(chunkShape, shardShape.length)) return undefined;
-  if (!shardShape.every((length, axis) => length % (chunkShape[axis] as number) === 0)) return undefined;
-  if (indexBytes?.name !== "bytes" || others.length > 0 || (checksum && checksum.name !== "crc32c")) return undefined;
-  if (location !== "start" && location !== "end") return undefined;
-  if (indexEndian !== "little" && indexEndian !== "big") return undefined;
-  const chain = CodecChain.create(codecs, dtype, shardShape.length);
-  if (chain === undefined) return undefined;
-  const chunksPerShard = shardShape.map((length, axis) => length / (chunkShape[axis] as number));
-  const shards = { chunksPerShard, indexEndian, hasChecksum: checksum !== undefined, location } as const;
-  return { chunkShape, shards, codecs: chain };
 }
 
 /**
@@ -104,8 +93,4 @@ export function chunkKeys(
 
 function isChunkShape(value: unknown, rank: number): value is number[] {
   return isShape(value) && value.length === rank && !value.includes(0);
-}
-
-function isCodecList(value: unknown): value is NamedConfiguration[] {
-  return Array.isArray(value) && value.every((codec) => isRecord(codec) && typeof codec.name === "string");
 }

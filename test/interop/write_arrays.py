@@ -85,6 +85,50 @@ for layout, sharding in shards.items():
             array[...] = data
             add(name, data, 3)
 
+# Shards within shards, behind a transposition, and packed once more as wholes.
+def sharded(chunk, codecs, location="end"):
+    index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+    return {"name": "sharding_indexed", "configuration": {
+        "chunk_shape": chunk, "codecs": codecs, "index_codecs": index, "index_location": location,
+    }}
+
+
+innermost = [{"name": "bytes", "configuration": {"endian": "little"}}, packers["gzip"][0]]
+turned = [{"name": "transpose", "configuration": {"order": [2, 0, 1]}}]
+chains = {
+    "nested": [sharded([4, 6, 5], [sharded([2, 3, 5], innermost)])],
+    "nested-start": [sharded([4, 6, 5], [sharded([2, 2, 5], [sharded([1, 1, 5], innermost, "start")])], "start")],
+    "nested-packed": [sharded([4, 6, 5], [sharded([2, 3, 5], innermost), *packers["zstd-crc"]])],
+    # Inner shapes that divide both ways: zarr-python checks them against the shape before it is turned.
+    "turned": [*turned, sharded([2, 4, 2], innermost)],
+    "turned-nested": [sharded([4, 6, 10], [*turned, sharded([2, 2, 2], innermost)])],
+    "packed": [sharded([4, 6, 5], innermost), *packers["zstd-crc"]],
+    "turned-packed": [*turned, sharded([2, 4, 2], innermost), *packers["gzip"]],
+}
+for chain, codecs in chains.items():
+    data = values("int32", (7, 19, 13))
+    data[4:, 12:] = 0  # some inner chunks, and some shards, are not stored
+    name = f"zp-{chain}"
+    array = zarr.create(
+        store=root / name, shape=data.shape, dtype="int32", chunks=(8, 12, 10), codecs=codecs, fill_value=0,
+        zarr_format=3, config={"write_empty_chunks": False},
+    )
+    array[...] = data
+    add(name, data, 3)
+    if "packed" in chain:
+        continue  # tensorstore packs no shard as a whole
+    name = f"ts-{chain}"
+    array = tensorstore.open({
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": f"{root / name}/"},
+        "metadata": {
+            "shape": list(data.shape), "data_type": "int32", "codecs": codecs, "fill_value": 0,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [8, 12, 10]}},
+        },
+    }, create=True).result()
+    array[...] = data
+    add(name, data, 3)
+
 data = values("uint16", (7, 9))
 array = tensorstore.open({
     "driver": "zarr", "kvstore": {"driver": "file", "path": f"{root / 'ts-v2'}/"},

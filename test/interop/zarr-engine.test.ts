@@ -166,6 +166,9 @@ describe.skipIf(!isPythonExpected)("the Zarr engine, zarr-python and tensorstore
       const expected = await readFile(join(root, `${name}.bytes`));
       expect({ name, dtype: array.dtype, shape: array.shape }).toEqual({ name, dtype, shape });
       expect(Buffer.compare(bytesOf(await array.read()), expected), name).toBe(0);
+      const few = shape.map((length) => [Math.floor(length / 3), Math.ceil(length / 2)] as const);
+      const whole = arrayFromBytes(new Uint8Array(expected), dtype, shape);
+      expect(bitsOf(await array.read(few)), name).toEqual(bitsOf(sliceArray(whole, few)));
       // A part of some chunks, all of others.
       const stop = shape.map((length) => Math.ceil(length * 0.7));
       const selection = stop.map((to) => [1, to] as const);
@@ -178,7 +181,7 @@ describe.skipIf(!isPythonExpected)("the Zarr engine, zarr-python and tensorstore
       await array.resize(shape.map((length, axis) => (axis === 0 ? length - 1 : length + 1)));
       const now = await array.read();
       expect(bitsOf(sliceArray(now, selection)), name).toEqual(bitsOf(part));
-      changed.push(await caseOf(name, name, format, now, { tensorstore: !name.includes("-lz4-") }));
+      changed.push(await caseOf(name, name, format, now, { tensorstore: !/-lz4-|^zp-.*packed/.test(name) }));
     }
     await writeFile(join(root, "arrays.json"), JSON.stringify(changed));
     expect(runPython("read_arrays.py", root)).toEqual(Object.fromEntries(changed.map(({ name }) => [name, []])));
