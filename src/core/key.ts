@@ -100,11 +100,15 @@ export function compareKeys(a: string, b: string): number {
   for (let i = 0; i < length; i++) {
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
-    if (x === y) continue;
-    const xIsSurrogate = x >= 0xd800 && x <= 0xdfff;
-    const yIsSurrogate = y >= 0xd800 && y <= 0xdfff;
-    if (xIsSurrogate !== yIsSurrogate) return xIsSurrogate ? 1 : -1;
-    return x - y;
+    if (x !== y) return compareCodeUnits(x, y);
   }
   return a.length - b.length;
+}
+
+/** Orders two strings by the first code units in which they differ, as their UTF-8 bytes would. */
+export function compareCodeUnits(x: number, y: number): number {
+  const xIsSurrogate = x >= 0xd800 && x <= 0xdfff;
+  const yIsSurrogate = y >= 0xd800 && y <= 0xdfff;
+  if (xIsSurrogate !== yIsSurrogate) return xIsSurrogate ? 1 : -1;
+  return x - y;
 }

@@ -1,3 +1,5 @@
+import { compareCodeUnits, compareKeys } from "./key.ts";
+
 /**
  * Compares names as people count: `image_2` before `image_10`. Runs of ASCII digits compare as numbers of any length,
  * everything else by code point, case-sensitively and free of the machine's locale. Total: names that differ only in
@@ -6,13 +8,28 @@
  * @see OpenHCS `io/utils.py`, `natural_sort`
  */
 export function compareNatural(a: string, b: string): number {
-  const x = a.match(/[0-9]+|[^0-9]+/g) ?? [];
-  const y = b.match(/[0-9]+|[^0-9]+/g) ?? [];
-  for (let i = 0; i < Math.min(x.length, y.length); i++) {
-    const order = compareParts(x[i] as string, y[i] as string);
-    if (order !== 0) return order;
+  // Character by character, and without a new string: a plate's listing has a million comparisons.
+  let i = 0;
+  let j = 0;
+  while (i < a.length && j < b.length) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(j);
+    if (isDigit(x) && isDigit(y)) {
+      const [endA, endB] = [endOfDigits(a, i), endOfDigits(b, j)];
+      const order = compareNumbers(a, i, endA, b, j, endB);
+      if (order !== 0) return order;
+      [i, j] = [endA, endB];
+    } else if (x === y) {
+      i++;
+      j++;
+    } else {
+      // Where text ends before a number, the longer text is the greater one.
+      const isInText = i > 0 && !isDigit(a.charCodeAt(i - 1));
+      if (isInText && isDigit(x) !== isDigit(y)) return isDigit(x) ? -1 : 1;
+      return compareCodeUnits(x, y);
+    }
   }
-  return x.length - y.length || a.length - b.length || compareCodePoints(a, b);
+  return a.length - i - (b.length - j) || a.length - b.length || compareKeys(a, b);
 }
 
 /** A new array in natural order; see {@link compareNatural}. */
@@ -20,24 +37,27 @@ export function naturalSort(names: Iterable<string>): string[] {
   return [...names].sort(compareNatural);
 }
 
-function compareParts(a: string, b: string): number {
-  if (!isDigits(a) || !isDigits(b)) return compareCodePoints(a, b);
-  const x = a.replace(/^0+(?=[0-9])/, "");
-  const y = b.replace(/^0+(?=[0-9])/, "");
-  return x.length - y.length || compareCodePoints(x, y);
-}
+const ZERO = 48;
 
-function isDigits(part: string): boolean {
-  const code = part.charCodeAt(0);
-  return code >= 48 && code <= 57;
-}
-
-function compareCodePoints(a: string, b: string): number {
-  const x = [...a];
-  const y = [...b];
-  for (let i = 0; i < Math.min(x.length, y.length); i++) {
-    const order = (x[i] as string).codePointAt(0)! - (y[i] as string).codePointAt(0)!;
+function compareNumbers(a: string, fromA: number, endA: number, b: string, fromB: number, endB: number): number {
+  let i = fromA;
+  let j = fromB;
+  while (i < endA - 1 && a.charCodeAt(i) === ZERO) i++;
+  while (j < endB - 1 && b.charCodeAt(j) === ZERO) j++;
+  if (endA - i !== endB - j) return endA - i - (endB - j);
+  for (; i < endA; i++, j++) {
+    const order = a.charCodeAt(i) - b.charCodeAt(j);
     if (order !== 0) return order;
   }
-  return x.length - y.length;
+  return 0;
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= 57;
+}
+
+function endOfDigits(text: string, start: number): number {
+  let end = start;
+  while (isDigit(text.charCodeAt(end))) end++;
+  return end;
 }

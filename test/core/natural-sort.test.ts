@@ -39,6 +39,15 @@ describe("natural order", () => {
     );
   });
 
+  it("compares part by part: numbers by value, text by code point", () => {
+    fc.assert(
+      fc.property(name, name, (a, b) => {
+        expect(Math.sign(compareNatural(a, b))).toBe(Math.sign(compareParts(a, b)));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   it("orders numbers by value, whatever their zeros", () => {
     fc.assert(
       fc.property(fc.bigInt(0n, 10n ** 30n), fc.bigInt(0n, 10n ** 30n), fc.nat(3), (x, y, zeros) => {
@@ -49,3 +58,19 @@ describe("natural order", () => {
     );
   });
 });
+
+/** The order as it is told, by taking names apart. */
+function compareParts(a: string, b: string): number {
+  const partsOf = (text: string): string[] => text.match(/[0-9]+|[^0-9]+/g) ?? [];
+  const [x, y] = [partsOf(a), partsOf(b)];
+  for (const [i, part] of x.entries()) {
+    const other = y[i];
+    if (other === undefined) return 1;
+    const numbers = /^[0-9]/.test(part) && /^[0-9]/.test(other);
+    const order = numbers
+      ? Number(BigInt(part) - BigInt(other))
+      : Buffer.compare(Buffer.from(part), Buffer.from(other));
+    if (order !== 0) return order;
+  }
+  return x.length - y.length || a.length - b.length || Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
