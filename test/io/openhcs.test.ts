@@ -3,13 +3,13 @@
  * something, said something untrue, or said the same in several ways.
  */
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { ZarrBackend } from "../../backends/zarr/backend.ts";
-import type { BatchLayout } from "../../backends/zarr/ngff/index.ts";
+import { type BatchLayout, validateNgff } from "../../backends/zarr/ngff/index.ts";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
@@ -166,13 +166,25 @@ describe("Zarr", () => {
     expect(costs.at(-1)).toBeLessThanOrEqual((costs[3] as number) + 4);
   });
 
-  it("says of a file whose image is gone that it is not there or damaged, and gives no other one's pixels", async () => {
+  it("shows what metadata declares and no other group; one image that is gone takes no other with it", async () => {
     const zarr = new ZarrBackend(disk.store);
-    await zarr.saveBatch([zeros([4, 4], "uint8"), zeros([4, 4], "uint8")], pathsOf(1), { layout: layoutOf(1) });
-    await disk.store.delete("plate/A/1/1/0/zarr.json");
+    for (const column of [1, 2]) {
+      const items = [zeros([4, 4], "uint8"), zeros([4, 4], "uint8")];
+      await zarr.saveBatch(items, pathsOf(column), { layout: layoutOf(column) });
+    }
+    // A stranger puts an image into a well without a word to the well, and removes another.
+    await cp(join(disk.root, "plate/A/1/1"), join(disk.root, "plate/A/1/9"), { recursive: true });
+    await rm(join(disk.root, "plate/A/2/1"), { recursive: true });
     const again = new ZarrBackend(disk.store);
-    const error = await rejectionOf(again.load(pathsOf(1)[0] as string));
-    expect(error).toMatchObject({ code: expect.stringMatching(/NOT_FOUND|CORRUPT/) });
+    expect(await again.listFiles("plate")).toEqual(pathsOf(1));
+    for (const path of pathsOf(1)) expect(await again.load(path)).toMatchObject({ shape: [4, 4] });
+    for (const path of pathsOf(2)) {
+      expect(await again.exists(path)).toBe(false);
+      expect(await rejectionOf(again.load(path))).toMatchObject({ code: "NOT_FOUND" });
+    }
+    const { isValid, violations } = await validateNgff(disk.store, "plate");
+    const broken = violations.flatMap(({ level, code }) => (level === "error" ? [code] : []));
+    expect([isValid, broken]).toEqual([false, ["node-missing"]]);
   });
 });
 

@@ -1,0 +1,100 @@
+/** docs/acceptance-openhcs.md: no case is left out, and each test that it names is there. */
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+import { readSources, type SourceFiles } from "./source-files.ts";
+
+const path = "docs/acceptance-openhcs.md";
+
+/** How many cases each part has: taking one away is said here too. */
+const parts: Readonly<Record<string, number>> = {
+  ...{ A: 14, B: 3, C: 8, D: 10, E: 10, F: 5, G: 4, H: 9, I: 12 },
+  ...{ R: 11, M: 10, S: 15, N: 11, Z: 13, V: 6, T: 6, J: 8, L: 15, W: 20 },
+};
+
+interface Case {
+  readonly id: string;
+  readonly verdict: string;
+  readonly proofs: readonly { readonly file: string; readonly title: string }[];
+}
+
+function casesOf(page: string): Case[] {
+  return [...page.matchAll(/^\| ([A-Z]\d+) \| .+ \| ([^|]+) \| ([^|]+) \|$/gm)].map(
+    ([, id = "", verdict = "", proofs = ""]) => ({
+      id,
+      verdict,
+      proofs: [...proofs.matchAll(/\[[^\]]+\]\(\.\.\/([^)]+)\) `([^`]+)`/g)].map(([, file = "", title = ""]) => ({
+        file,
+        title,
+      })),
+    }),
+  );
+}
+
+/** Titles of the tests in a file as they are written, and names of the checks of a kit. */
+function titlesIn(file: string, text: string): Set<string> {
+  const titles = new Set<string>();
+  const add = (title: ts.Node | undefined) => {
+    if (title === undefined) return;
+    if (ts.isStringLiteral(title) || ts.isNoSubstitutionTemplateLiteral(title)) titles.add(title.text);
+    else if (ts.isTemplateExpression(title)) titles.add(title.getText().slice(1, -1));
+  };
+  const isKit = file.startsWith("src/testing/");
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /^(it|test)$/.test(rootOf(node.expression))) add(node.arguments[0]);
+    if (isKit && ts.isPropertyAssignment(node) && node.name.getText() === "name") add(node.initializer);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true));
+  return titles;
+}
+
+/** The first name of a chain: `it` of `it.skipIf(a).each(b)`. */
+function rootOf(node: ts.Expression): string {
+  if (ts.isCallExpression(node) || ts.isPropertyAccessExpression(node)) return rootOf(node.expression);
+  return ts.isIdentifier(node) ? node.text : "";
+}
+
+function checkPage(page: string, files: SourceFiles): string[] {
+  const cases = casesOf(page);
+  const expected = Object.entries(parts).flatMap(([part, count]) =>
+    Array.from({ length: count }, (_, i) => `${part}${i + 1}`),
+  );
+  const ids = cases.map(({ id }) => id);
+  const titles = new Map<string, Set<string>>();
+  return [
+    ...expected.filter((id) => !ids.includes(id)).map((id) => `${id} has no row`),
+    ...ids.filter((id, i) => !expected.includes(id) || ids.indexOf(id) !== i).map((id) => `${id} is one row too many`),
+    ...cases.flatMap(({ id, verdict, proofs }) => {
+      const problems = /^(kept|inverted|new|beaten|by contract)\b/.test(verdict) ? [] : [`${id} has no verdict`];
+      if (proofs.length === 0) problems.push(`${id} is shown by nothing`);
+      for (const { file, title } of proofs) {
+        if (!titles.has(file)) titles.set(file, titlesIn(file, files.get(file) ?? ""));
+        if (!titles.get(file)?.has(title)) problems.push(`${id}: ${file} has no test "${title}"`);
+      }
+      return problems;
+    }),
+  ];
+}
+
+describe(path, () => {
+  const page = readSources(["docs"], ".md").get(path) ?? "";
+  const files = new Map([...readSources(["test"], ".test.ts"), ...readSources(["src/testing"])]);
+
+  it("has every case, with a verdict and tests that are there", () => {
+    expect(checkPage(page, files)).toEqual([]);
+  });
+
+  it("a planted gap, a test that is not there, a mere mention and a missing verdict are named", () => {
+    const planted = page
+      .replace(/^\| A7 .*\n/m, "")
+      .replace(/^(\| B1 \| .+) kept/m, "$1 maybe")
+      .replace(/`reads have no side effects`/, "`reads have a side effect`");
+    expect(checkPage(planted, files)).toEqual([
+      "A7 has no row",
+      "B1 has no verdict",
+      'I5: src/testing/byte-store-reading.ts has no test "reads have a side effect"',
+    ]);
+    const mention = '// it("a", …)\nconst name = "a"; describe("a", () => {}); it.skipIf(no).each([])("b %s", run);';
+    expect([...titlesIn("test/a.test.ts", mention)]).toEqual(["b %s"]);
+  });
+});
