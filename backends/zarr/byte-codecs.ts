@@ -2,6 +2,7 @@
 import { type BloscCompressor, BloscDecoder, BloscEncoder } from "../../src/codecs/blosc.ts";
 import { crc32c } from "../../src/codecs/crc32c.ts";
 import { loadZstd, type ZstdProvider } from "../../src/codecs/zstd.ts";
+import { withZstdContentSize, zstdContentSize } from "../../src/codecs/zstd-frame.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 
 /** One codec of an array. Calls may run beside each other. */
@@ -94,7 +95,7 @@ class ZstdCodec implements ByteCodec {
 
   async encode(bytes: Uint8Array): Promise<Uint8Array> {
     this.#zstd ??= await loadZstd();
-    return this.#zstd.compress(bytes, this.#level);
+    return withZstdContentSize(await this.#zstd.compress(bytes, this.#level), bytes.byteLength);
   }
 
   async decode(bytes: Uint8Array, expectedBytes: number | undefined): Promise<Uint8Array> {
@@ -106,24 +107,6 @@ class ZstdCodec implements ByteCodec {
     this.#zstd ??= await loadZstd();
     return corruptIfFails(this.#zstd.decompress(bytes));
   }
-}
-
-/**
- * Length of what a Zstandard frame holds, if its header says it.
- *
- * @see RFC 8878, "Frame_Header"
- */
-function zstdContentSize(frame: Uint8Array): number | undefined {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (frame.byteLength < 5 || view.getUint32(0, true) !== 0xfd2fb528) return undefined;
-  const descriptor = view.getUint8(4);
-  const isSingleSegment = (descriptor & 0x20) !== 0;
-  const at = 5 + (isSingleSegment ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number);
-  const width = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
-  if (width === 0 || frame.byteLength < at + width) return undefined;
-  if (width === 1) return view.getUint8(at);
-  if (width === 2) return view.getUint16(at, true) + 256;
-  return width === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
 }
 
 /** LZ4 as numcodecs has it: the length as four bytes, little-endian, then one raw block. */
