@@ -4,10 +4,11 @@ import { throwFailures } from "../src/core/errors.ts";
 /** Callbacks, each once, that all run although some fail. */
 export class Cleanups {
   readonly #callbacks = new Set<() => unknown>();
+  readonly #done = new Set<() => unknown>();
 
-  /** Returns the function that takes it back. */
+  /** Returns the function that takes it back. One that has run does not run again: closing comes to an end. */
   add(callback: () => unknown): () => void {
-    this.#callbacks.add(callback);
+    if (!this.#done.has(callback)) this.#callbacks.add(callback);
     return () => {
       this.#callbacks.delete(callback);
     };
@@ -22,6 +23,7 @@ export class Cleanups {
     const failures: unknown[] = [];
     for (let next = [...this.#callbacks].pop(); next !== undefined; next = [...this.#callbacks].pop()) {
       this.#callbacks.delete(next);
+      this.#done.add(next);
       try {
         await next();
       } catch (error) {

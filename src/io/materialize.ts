@@ -9,11 +9,12 @@ import { checkAborted, checkInteger, checkOpen } from "../core/checks.ts";
 import type { IfExists, SaveOptions } from "../core/data-sink.ts";
 import type { EntryStat } from "../core/data-source.ts";
 import { StorageError, throwFailures, toStorageError } from "../core/errors.ts";
-import { joinKey } from "../core/key.ts";
+import { joinKey, normalizeKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { needOperation } from "./need-operation.ts";
+import { bytesOf, keyIn } from "./store-of.ts";
 
 /** Options of {@link materialize}. */
 export interface MaterializeOptions extends OperationOptions {
@@ -27,7 +28,10 @@ export interface MaterializeOptions extends OperationOptions {
   readonly concurrency?: number | undefined;
   /** Default: the policy of the manager, then `"error"`. */
   readonly ifExists?: IfExists | undefined;
-  /** Removes each value from its source once it is stored, unless it has changed since. Default `false`. */
+  /**
+   * Removes each value from its source once it is stored, unless it has changed since. What was skipped, or stored over
+   * itself, stays. Default `false`.
+   */
   readonly release?: boolean | undefined;
   /** Further options of every save, those of Zarr for example. */
   readonly saveOptions?: Omit<SaveOptions, "ifExists" | "signal" | "transfer"> | undefined;
@@ -45,7 +49,7 @@ export interface MaterializedItem {
   readonly byteLength?: number | undefined;
   /** True if the value was removed from its source. */
   readonly isReleased: boolean;
-  /** Why it failed. */
+  /** Why it failed; of one that is stored, why it could not be removed from its source. */
   readonly error?: StorageError | undefined;
 }
 
@@ -244,8 +248,17 @@ export class Materialization implements AsyncDisposable {
     const options = { createParents: true, ...saveOptions, ifExists, signal, transfer: true };
     const result = await sink.save(value, target, options);
     if (result.status === "failed") throw result.error;
-    const isReleased = release && (await this.#release(source, path, stat));
-    return { status: result.status, isReleased };
+    const { status } = result;
+    // What was skipped is not in the target, or is something else there.
+    const isGone = release && status !== "skipped" && !(await isSamePlace(source, path, sink, target));
+    if (!isGone) return { status, isReleased: false };
+    try {
+      return { status, isReleased: await this.#release(source, path, stat) };
+    } catch (cause) {
+      // It is stored, whatever becomes of the other copy.
+      const error = toStorageError(cause, { backend: source.name, operation: "materialize", identifier: path });
+      return { status, isReleased: false, error };
+    }
   }
 
   /** Removes a stored value from its source, unless somebody has put another one there. */
@@ -298,6 +311,14 @@ export class Materialization implements AsyncDisposable {
  */
 export function materialize(files: MaterializeBackends, options: MaterializeOptions): Materialization {
   return new Materialization(files, options);
+}
+
+/** True if two paths may lead to one value. Two services may have places of one name: then nothing is removed. */
+async function isSamePlace(source: BackendBase, path: string, sink: BackendBase, target: string): Promise<boolean> {
+  if (source === sink && normalizeKey(path) === normalizeKey(target)) return true;
+  const [one, other] = await Promise.all([bytesOf(source), bytesOf(sink)]);
+  if (one === undefined || other === undefined || !one.capabilities.persistent) return false;
+  return one.uri(keyIn(one, path)) === other.uri(keyIn(other, target));
 }
 
 function throwProblems({ items }: MaterializeReport, target: string): void {

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { BackendSet } from "../../registry/backend-set.ts";
@@ -225,6 +226,56 @@ describe("materialize", () => {
     expect(items.map(({ isReleased }) => isReleased)).toEqual([true, false, false]);
     expect(await files.listFiles("", "memory")).toEqual(["b.npy"]);
     expect(await files.load("b.npy", "memory")).toEqual(image(20));
+  });
+
+  it("releases nothing that was skipped: the target has another value, or none of its own", async () => {
+    await files.saveBatch([image(1), image(2)], ["a.npy", "b.npy"], "memory");
+    await files.save(image(9), "a.npy", "disk");
+    await using job = materialize(files, { from: "memory", to: "disk", release: true, ifExists: "skip" });
+    await job.add("a.npy");
+    await job.add("b.npy");
+    const { items } = await job.finish();
+    expect(items.map(({ status, isReleased }) => [status, isReleased])).toEqual([
+      ["skipped", false],
+      ["created", true],
+    ]);
+    expect(await files.load("a.npy", "memory")).toEqual(image(1));
+    expect(await files.load("a.npy", "disk")).toEqual(image(9));
+  });
+
+  it("releases nothing that was stored over itself, also where two names lead to one folder", async () => {
+    const twin = new FileBackend(new DiskStore({ root: disk.root }), { key: "twin" });
+    files.registerBackend("twin", twin);
+    await files.save(image(1), "a.npy", "disk");
+    await files.save(image(2), "m.npy", "memory");
+    for (const [from, to, path, target] of [
+      ["disk", "disk", "a.npy", "./a.npy"],
+      ["disk", "twin", "a.npy", "a.npy"],
+      ["memory", "memory", "m.npy", "m.npy"],
+    ] as const) {
+      await using job = materialize(files, { from, to, release: true, ifExists: "replace" });
+      await job.add(path, target);
+      expect((await job.finish()).items).toMatchObject([{ status: "replaced", isReleased: false }]);
+    }
+    expect(await files.load("a.npy", "disk")).toEqual(image(1));
+    expect(await files.load("m.npy", "memory")).toEqual(image(2));
+  });
+
+  it("that cannot release what is stored says so, and says that it is stored", async () => {
+    await files.save(image(1), "a.npy", "memory");
+    const job = materialize(files, { from: "memory", to: "disk", release: true });
+    memory.delete = () => Promise.reject(new Error("a hand is on it"));
+    await job.add("a.npy");
+    const error = await rejectionOf(job.finish());
+    expect(error).toMatchObject({ code: "UNEXPECTED", backend: "memory", identifier: "a.npy" });
+    const report = await job.finish({ onError: "collect" });
+    expect(report).toMatchObject({
+      isComplete: true,
+      byteLength: 1000,
+      items: [{ status: "created", isReleased: false }],
+    });
+    expect(await files.load("a.npy", "disk")).toEqual(image(1));
+    expect(await files.exists("a.npy", "memory")).toBe(true);
   });
 
   it("stores values for one target in the order they were added", async () => {

@@ -61,6 +61,18 @@ describe("cleanup callbacks of a set", () => {
     ).toEqual(["c", "a", "backend"]);
   });
 
+  it("that register themselves again run once all the same, and closing ends", async () => {
+    const set = fresh();
+    let runs = 0;
+    const again = () => {
+      runs++;
+      set.registerCleanup(again);
+    };
+    set.registerCleanup(again);
+    await Promise.all([set.close(), set.close(), set[Symbol.asyncDispose]()]);
+    expect(runs).toBe(1);
+  });
+
   it("may register more, which run too; one failure arrives as it is", async () => {
     const set = fresh();
     const said: string[] = [];
