@@ -2,11 +2,13 @@
 import { fileURLToPath } from "node:url";
 import { openZarr } from "../../backends/zarr/index.ts";
 import { createPngCodec, tiffCodec } from "../codecs/index.ts";
-import { joinBytes } from "../core/byte-store.ts";
+import { type ByteStore, joinBytes } from "../core/byte-store.ts";
 import { checkNdArray } from "../core/checks.ts";
+import type { InstanceConfig } from "../core/descriptor.ts";
 import { dtypes, float16ToNumber } from "../core/dtype.ts";
 import { StorageError } from "../core/errors.ts";
 import type { FrameWriter } from "../core/frame-writer.ts";
+import { joinKey, normalizeKey } from "../core/key.ts";
 import { contiguous, type NdArray, ndArray, sliceArray } from "../core/nd-array.ts";
 import type { RunSummary } from "./plans/run.ts";
 import type { Session } from "./session.ts";
@@ -47,7 +49,8 @@ export interface Picture {
  * white.
  *
  * @param summary - What the run returned; the session must still be open.
- * @returns `undefined` if there is nothing to show: no frames, no folder, or a store of a kind that is not read here.
+ * @returns `undefined` if there is nothing to show: no frames, no folder, a format that is not read here, or a store in
+ * memory that has no name.
  * @throws A {@link StorageError}: `OUT_OF_RANGE` for a frame that was not written, `ALREADY_EXISTS`, or what reading the
  * store throws.
  */
@@ -117,14 +120,44 @@ async function readFrame(
   if (hasFrames(writer)) return writer.frames(device, storeUri)[index];
   const isZarr = writer.mimetype === "application/x-zarr";
   const isTiff = writer.mimetype === "multipart/related;type=image/tiff";
-  if (!storeUri.startsWith("file:") || !(isZarr || isTiff)) return undefined;
-  await using store = await session.backends.registry.openStore("disk", { root: fileURLToPath(storeUri) });
-  if (isZarr) {
-    const array = await openZarr(store, device);
-    return array.kind === "array" ? await array.frame(index) : undefined; // before the store closes
+  if (!isZarr && !isTiff) return undefined;
+  const place = await placeOf(session, writer.name, storeUri);
+  if (place === undefined) return undefined;
+  const { store, path } = place;
+  try {
+    if (isZarr) {
+      const array = await openZarr(store, joinKey(path, device));
+      return array.kind === "array" ? await array.frame(index) : undefined; // before the store closes
+    }
+    const key = joinKey(path, `${device}/${device}_${String(index).padStart(6, "0")}.tif`);
+    return checkNdArray(await tiffCodec.decode(joinBytes(await store.read(key)), { identifier: key, options: {} }));
+  } finally {
+    await place.close?.();
   }
-  const key = `${device}/${device}_${String(index).padStart(6, "0")}.tif`;
-  return checkNdArray(await tiffCodec.decode(joinBytes(await store.read(key)), { identifier: key, options: {} }));
+}
+
+/** A store, and the key in it that a writer wrote to. */
+interface Place {
+  readonly store: ByteStore;
+  readonly path: string;
+  /** Absent for a store that belongs to the session. */
+  readonly close?: () => Promise<void>;
+}
+
+/** Where a writer has put what is at a URI: in the store of its configuration, else in that of the URI. */
+async function placeOf(session: Session, writer: string, storeUri: string): Promise<Place | undefined> {
+  const reference = session.config.storage?.writers[writer]?.store as string | InstanceConfig | undefined;
+  if (reference === undefined && storeUri.startsWith("file:")) {
+    const store = await session.backends.registry.openStore("disk", { root: fileURLToPath(storeUri) });
+    return { store, path: "", close: () => store.close() };
+  }
+  const store = await session.backends.store(reference ?? storeUri);
+  if (reference === undefined) return { store, path: "" };
+  // Opened anew: one in memory is another one than that of the writer.
+  if (typeof reference !== "string" && !store.capabilities.persistent) return undefined;
+  const root = store.uri("").replace(/\/*$/, "/");
+  if (!storeUri.startsWith(root)) return undefined;
+  return { store, path: normalizeKey(storeUri.slice(root.length).split("/").map(decodeURIComponent).join("/")) };
 }
 
 /** The memory writer keeps its frames itself. */

@@ -36,6 +36,46 @@ describe("The preview", () => {
     expect([...(shown.data as Uint16Array)]).toEqual(expected);
   });
 
+  const disk = (root: string) => ({ use: "disk", root, durability: "none" });
+  it.each([
+    ["memory", () => ({ use: "memory" }), ""],
+    ["memory, odd names", () => ({ use: "memory" }), "frames #1/of 2026 %"],
+    ["disk", disk, "a b"],
+    ["disk, described in place", disk, undefined],
+  ] as const)("shows a frame of a run that went to a store: %s", async (_, archiveIn, path) => {
+    const basePath = await temporaryFolder();
+    const archive = archiveIn(join(basePath, "elsewhere"));
+    const isNamed = path !== undefined;
+    const session = await open({
+      ...(isNamed ? { backends: { archive } } : {}),
+      storage: {
+        basePath,
+        writers: { default: { use: "zarr", store: isNamed ? "archive" : archive, path: path ?? "" } },
+      },
+      devices: { camera: { use: "simulated-camera", shape: [24, 32], blobs: 2 } },
+    });
+    const summary = await session.run(count({ num: 4 }));
+    const preview = await writePreview(session, summary, { frame: 1 });
+    const values = [...(deviceOf<SimulatedCamera>(session, "camera").preview(1).data as Uint16Array)];
+    expect(preview).toMatchObject({ frame: 1, black: Math.min(...values), white: Math.max(...values) });
+    expect((await decode(preview?.path as string)).shape).toEqual([24, 32]);
+    // The store is still that of the session.
+    expect((await session.run(count({ num: 1 }))).stores.default).toBeDefined();
+    await session.close();
+  });
+
+  it("is left out for a store in memory that was described in place: nobody else can open it", async () => {
+    const session = await open({
+      storage: {
+        basePath: await temporaryFolder(),
+        writers: { default: { use: "zarr", store: { use: "memory" } } },
+      },
+      devices: { camera: { use: "simulated-camera", shape: [24, 32] } },
+    });
+    expect(await writePreview(session, await session.run(count({ num: 2 })))).toBeUndefined();
+    await session.close();
+  });
+
   it("is of the middle frame, never replaces another, and needs frames", async () => {
     const session = await openCameraAndStage();
     const summary = await session.run(count({ num: 5 }));
