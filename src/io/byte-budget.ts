@@ -31,9 +31,15 @@ export class ByteBudget {
     }
   }
 
-  /** Waits for room. Resolves to the function that gives it back, once. Rejects with `ABORTED` when the signal fires. */
-  async take(byteLength: number, signal?: AbortSignal): Promise<() => void> {
+  /**
+   * Waits for room. Resolves to the function that gives it back, once. Rejects with `ABORTED` when the signal fires.
+   *
+   * @param wanted - `Infinity` where nobody knows: all of it, alone.
+   */
+  async take(wanted: number, signal?: AbortSignal): Promise<() => void> {
     checkAborted(signal, {});
+    // Infinity that is given back would leave no number.
+    const byteLength = Number.isFinite(wanted) ? wanted : this.#limit;
     if (this.#waiters.length > 0 || !this.#fits(byteLength)) await this.#wait(byteLength, signal);
     else this.#used += byteLength;
     let isHeld = true;

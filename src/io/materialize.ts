@@ -30,7 +30,7 @@ export interface MaterializeOptions extends OperationOptions {
   readonly ifExists?: IfExists | undefined;
   /**
    * Removes each value from its source once it is stored, unless it has changed since. What was skipped, or stored over
-   * itself, stays. Default `false`.
+   * itself, stays, and so does everything of a source that tells neither etags nor times. Default `false`.
    */
   readonly release?: boolean | undefined;
   /** Further options of every save, those of Zarr for example. */
@@ -265,8 +265,9 @@ export class Materialization implements AsyncDisposable {
   async #release(source: StorageBackend, path: string, before: EntryStat): Promise<boolean> {
     const storage = needOperation(source, "delete");
     const now = await storage.stat(path);
+    const isKnown = before.etag !== undefined || before.modifiedMs !== undefined;
     const isSame = now.exists && now.etag === before.etag && now.modifiedMs === before.modifiedMs;
-    if (!isSame) return false;
+    if (!isKnown || !isSame) return false;
     await storage.delete(path);
     return true;
   }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DiskStore } from "../../backends/disk/store.ts";
 import { MemoryBackend } from "../../backends/memory/backend.ts";
 import { MemoryStore } from "../../backends/memory/store.ts";
+import { ZarrBackend } from "../../backends/zarr/backend.ts";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
@@ -148,8 +149,8 @@ describe("materialize", () => {
       "NOT_FOUND",
       "INVALID_DATA",
     ]);
-    const { items, isComplete } = await job.finish({ onError: "collect" });
-    expect(isComplete).toBe(false);
+    const { items, isComplete, byteLength } = await job.finish({ onError: "collect" });
+    expect([isComplete, byteLength]).toEqual([false, 1000]);
     expect(items.map(({ status }) => status)).toEqual(["created", "failed", "failed", "failed"]);
     expect(await files.load("b.npy", "disk")).toEqual(image(9));
     await job[Symbol.asyncDispose]();
@@ -159,11 +160,15 @@ describe("materialize", () => {
   it("obeys ifExists, its own before that of the manager", async () => {
     await files.save(image(1), "a.npy", "memory");
     await files.save(image(9), "a.npy", "disk");
-    for (const [ifExists, status, value] of [
-      ["skip", "skipped", 9],
-      ["replace", "replaced", 1],
+    const backends = { memory, disk: new FileBackend(disk.store, { key: "disk" }) };
+    for (const [usual, ifExists, status, value] of [
+      [undefined, "skip", "skipped", 9],
+      ["replace", "skip", "skipped", 9],
+      ["skip", "replace", "replaced", 1],
+      ["replace", undefined, "replaced", 1],
     ] as const) {
-      await using job = materialize(files, { from: "memory", to: "disk", ifExists });
+      const manager = new FileManager(backends, { ifExists: usual });
+      await using job = materialize(manager, { from: "memory", to: "disk", ifExists });
       await job.add("a.npy");
       expect((await job.finish()).items[0]?.status).toBe(status);
       expect(await files.load("a.npy", "disk")).toEqual(image(value));
@@ -187,6 +192,15 @@ describe("materialize", () => {
     expect(await files.listFiles("", "slow")).toEqual(["0.npy"]);
     expect(job.pendingBytes).toBe(0);
     await expect(job.add("0.npy")).rejects.toMatchObject({ code: expect.stringMatching(/ABORTED|NOT_OPEN/) });
+  });
+
+  it("with a signal that never fires can still be cancelled", async () => {
+    await files.save(image(1), "a.npy", "memory");
+    const job = materialize(files, { from: "memory", to: "slow", signal: new AbortController().signal });
+    await job.add("a.npy");
+    await settle();
+    job.cancel();
+    expect((await job.finish({ onError: "collect" })).items[0]?.status).toBe("cancelled");
   });
 
   it("a signal of the caller calls it off too", async () => {
@@ -261,6 +275,48 @@ describe("materialize", () => {
     expect(await files.load("m.npy", "memory")).toEqual(image(2));
   });
 
+  it("releases nothing of a place that is the same by its address, whatever it says of versions", async () => {
+    /** As a bucket is: its etag is that of the content, and its times are those of a second. */
+    class Bucket extends MemoryStore {
+      override readonly capabilities = { ...new MemoryStore().capabilities, persistent: true };
+      override async stat(key: string) {
+        return { ...(await super.stat(key)), etag: "same", modifiedMs: 0 };
+      }
+      override uri(key: string): string {
+        return `s3://lab/${key}`;
+      }
+    }
+    const store = new Bucket();
+    files.registerBackend("one", new FileBackend(store, { key: "one" }));
+    files.registerBackend("two", new FileBackend(store, { key: "two" }));
+    await files.save(image(1), "a.npy", "one");
+    for (const to of ["one", "two"]) {
+      await using job = materialize(files, { from: "one", to, release: true, ifExists: "replace" });
+      await job.add("a.npy");
+      expect((await job.finish()).items).toMatchObject([{ status: "replaced", isReleased: false }]);
+    }
+    expect(await files.load("a.npy", "one")).toEqual(image(1));
+    await using job = materialize(files, { from: "one", to: "two", release: true });
+    await job.add("a.npy", "b.npy");
+    expect((await job.finish()).items).toMatchObject([{ status: "created", isReleased: true }]);
+    expect(await files.load("b.npy", "one")).toEqual(image(1));
+  });
+
+  it("releases nothing of a source that cannot tell whether a value has changed, and stores it all the same", async () => {
+    const zarr = new ZarrBackend(disk.store);
+    files.registerBackend("plates", zarr);
+    await files.save(image(1), "a", "plates");
+    await using job = materialize(files, { from: "plates", to: "plates", release: true, ifExists: "replace" });
+    await job.add("a");
+    await job.add("a", "b");
+    const { items } = await job.finish();
+    expect(items.map(({ status, isReleased }) => [status, isReleased])).toEqual([
+      ["replaced", false],
+      ["created", false],
+    ]);
+    for (const path of ["a", "b"]) expect(await files.load(path, "plates")).toEqual(image(1));
+  });
+
   it("that cannot release what is stored says so, and says that it is stored", async () => {
     await files.save(image(1), "a.npy", "memory");
     const job = materialize(files, { from: "memory", to: "disk", release: true });
@@ -292,12 +348,42 @@ describe("materialize", () => {
     expect(await files.load("last.npy", "disk")).toEqual(image(3));
   });
 
+  it("begins with a value only when the one before it for the same target is stored", async () => {
+    await files.saveBatch([image(1), image(2)], ["1.npy", "2.npy"], "memory");
+    await using job = materialize(files, { from: "memory", to: "slow", ifExists: "replace", concurrency: 8 });
+    const adding = [job.add("1.npy", "last.npy"), job.add("2.npy", "last.npy")];
+    await settle();
+    expect(gated.waiting).toHaveLength(1);
+    gated.waiting.shift()?.();
+    await settle();
+    gated.open();
+    await Promise.all(adding);
+    await job.finish();
+    expect(gated.most).toBe(1);
+    expect(await files.load("last.npy", "slow")).toEqual(image(2));
+  });
+
+  it("lets a value of unknown size go alone", async () => {
+    await files.saveBatch([image(1), image(2)], ["1.npy", "2.npy"], "memory");
+    const stat = memory.stat.bind(memory);
+    memory.stat = async (...args: Parameters<typeof stat>) => ({ ...(await stat(...args)), byteLength: undefined });
+    await using job = materialize(files, { from: "memory", to: "slow", concurrency: 8 });
+    const adding = [job.add("1.npy"), job.add("2.npy")];
+    await settle();
+    expect(gated.waiting).toHaveLength(1);
+    gated.open();
+    await Promise.all(adding);
+    expect((await job.finish()).items.map(({ byteLength }) => byteLength)).toEqual([undefined, undefined]);
+    expect(gated.most).toBe(1);
+  });
+
   it("takes whole trees, and finds no such directory at once", async () => {
-    await files.saveBatch([image(1), image(2)], ["r/2.npy", "r/x/10.npy"], "memory", { createParents: true });
+    await files.saveBatch([image(1), image(2)], ["r/10.npy", "r/2.npy"], "memory", { createParents: true });
+    await files.save(image(3), "r/x/1.npy", "memory", { createParents: true });
     await using job = materialize(files, { from: "memory", to: "disk" });
     await job.addTree("r", "out");
     await expect(job.addTree("nowhere")).rejects.toMatchObject({ code: "NOT_FOUND" });
-    expect((await job.finish()).items.map(({ target }) => target)).toEqual(["out/2.npy", "out/x/10.npy"]);
-    expect(await readdir(join(disk.root, "out"))).toEqual(["2.npy", "x"]);
+    expect((await job.finish()).items.map(({ target }) => target)).toEqual(["out/2.npy", "out/10.npy", "out/x/1.npy"]);
+    expect((await readdir(join(disk.root, "out"))).sort()).toEqual(["10.npy", "2.npy", "x"]);
   });
 });
