@@ -140,6 +140,7 @@ export type {
   StorageProxy,
 } from "./core/frame-writer.ts";
 export { escapeGlob, globMatcher } from "./core/glob.ts";
+export { type InPlaceReader, type InPlaceValue, inPlaceReader } from "./core/in-place.ts";
 export {
   baseName,
   compareKeys,

@@ -30,12 +30,12 @@ export async function* listDisk(place: Place, options: ListOptions, context: Err
 
 /**
  * Describes a key. A link that leads nowhere, or out of the root, is described as a link also when links are followed.
- * The root is a directory, also before anything was written.
+ * The root is a directory, also before anything was written. `undefined` where nothing is.
  */
-export async function describeKey(place: Place, key: string, isFollowing: boolean): Promise<ObjectStat> {
+export async function describeKey(place: Place, key: string, isFollowing: boolean): Promise<ObjectStat | undefined> {
   const { path } = await place.locate(key);
-  const found = await unlessErrno(lstat(path, { bigint: true }), ...(key === "" ? ["ENOENT"] : []));
-  if (found === undefined) return directoryStat(key);
+  const found = await place.calls.lstat(path);
+  if (found === undefined) return key === "" ? directoryStat(key) : undefined;
   const target = found.isSymbolicLink() && isFollowing ? await place.followed(key) : undefined;
   return describeStat(key, path, target ?? found);
 }

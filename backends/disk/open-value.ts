@@ -1,20 +1,23 @@
 /** A value that is open for reading. */
-import { type BigIntStats, constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
 import { groupRanges, type ResolvedRange, resolveRange } from "../../src/core/byte-range.ts";
 import type { ByteRange, ReadOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
-import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import type { ErrorContext } from "../../src/core/errors.ts";
 import { translateErrno } from "./errno.ts";
 import { MAX_CALL } from "./max-call.ts";
-import { isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
-import { etagOf, statHandle } from "./temp-file.ts";
+import { becameShorter, isDirectoryError, notAFile, preconditionFailed } from "./store-errors.ts";
+import type { SystemCalls } from "./system-calls.ts";
+import { etagOf } from "./temp-file.ts";
 
 /** Bytes that a stream hands over at a time. */
 const STREAM_CHUNK = 1 << 20;
 
 /** Reading this many bytes for nothing costs less than another system call. */
 const GROUPING = { maxGap: 32 << 10, maxLength: 8 << 20 };
+
+/** In place, a call costs as much as a copy of a few kilobytes out of a group. */
+const GROUPING_IN_PLACE = { maxGap: 4 << 10, maxLength: 32 << 10 };
 
 /** Groups of ranges that are read at once. */
 const CONCURRENT_GROUPS = 4;
@@ -24,33 +27,32 @@ const CONCURRENT_GROUPS = 4;
  * Whoever opens it closes it.
  */
 export class OpenValue {
-  readonly #handle: FileHandle;
+  readonly #calls: SystemCalls;
+  readonly #fd: number;
   readonly #stat: BigIntStats;
   readonly #context: ErrorContext;
+  #isOpen = true;
 
-  private constructor(handle: FileHandle, stat: BigIntStats, context: ErrorContext) {
-    this.#handle = handle;
+  private constructor(calls: SystemCalls, fd: number, stat: BigIntStats, context: ErrorContext) {
+    this.#calls = calls;
+    this.#fd = fd;
     this.#stat = stat;
     this.#context = context;
   }
 
-  /**
-   * Opens a path for reading.
-   *
-   * @param isLocal - See `Place.isLocal`.
-   */
-  static async open(path: string, isLocal: boolean, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
-    // Without O_NONBLOCK, opening a named pipe would wait for its writer and hold a thread for ever.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  /** Opens a path for reading. */
+  static async open(path: string, calls: SystemCalls, options: ReadOptions, context: ErrorContext): Promise<OpenValue> {
+    const fd = await calls.open(path);
     try {
       checkAborted(options.signal, context);
-      const stat = await statHandle(handle, isLocal);
+      const stat = await calls.fstat(fd);
+      await calls.learn(stat, path);
       if (stat.isDirectory()) throw isDirectoryError(context);
       if (!stat.isFile()) throw notAFile(context);
       if (options.ifMatch !== undefined && etagOf(stat) !== options.ifMatch) throw preconditionFailed(context);
-      return new OpenValue(handle, stat, context);
+      return new OpenValue(calls, fd, stat, context);
     } catch (error) {
-      await handle.close();
+      await calls.close(fd);
       throw error;
     }
   }
@@ -59,8 +61,11 @@ export class OpenValue {
     return Number(this.#stat.size);
   }
 
+  /** Harmless when repeated. No read may be under way. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#calls.close(this.#fd);
   }
 
   /** Reads one range, or all, into memory of its own. */
@@ -71,7 +76,7 @@ export class OpenValue {
   /** Reads several ranges, near ones together; each result has memory of its own. */
   async readRanges(ranges: readonly ByteRange[], signal: AbortSignal | undefined): Promise<Uint8Array[]> {
     const resolved = ranges.map((range) => resolveRange(range, this.byteLength, this.#context));
-    const groups = groupRanges(resolved, GROUPING);
+    const groups = groupRanges(resolved, this.#calls.areInPlace ? GROUPING_IN_PLACE : GROUPING);
     const results = new Array<Uint8Array>(ranges.length);
     let next = 0;
     const worker = async () => {
@@ -166,11 +171,8 @@ export class OpenValue {
     for (let done = 0; done < bytes.byteLength; ) {
       checkAborted(signal, this.#context);
       const count = Math.min(MAX_CALL, bytes.byteLength - done);
-      const { bytesRead } = await this.#handle.read(bytes, done, count, offset + done);
-      if (bytesRead === 0) {
-        const message = `"${this.#context.identifier}" became shorter while it was read: another program writes into it`;
-        throw new StorageError("CONFLICT", message, { ...this.#context, retryable: true });
-      }
+      const bytesRead = await this.#calls.read(this.#fd, bytes, done, count, offset + done);
+      if (bytesRead === 0) throw becameShorter(this.#context);
       done += bytesRead;
     }
     checkAborted(signal, this.#context);

@@ -1,11 +1,12 @@
 /** From keys to paths, and the walls around the root. */
-import { type BigIntStats, constants } from "node:fs";
-import { lstat, mkdir, open, realpath, rmdir, stat, statfs } from "node:fs/promises";
+import { type BigIntStats, constants, realpathSync } from "node:fs";
+import { lstat, mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
 import { type PlatformPath, posix, win32 } from "node:path";
 import { StorageError } from "../../src/core/errors.ts";
 import { encodeKey, normalizeKey, parentKey } from "../../src/core/key.ts";
 import { errnoOf, unlessErrno } from "./errno.ts";
 import { checkPortable, checkSpelling, type NamePolicy, type PathRules } from "./key-names.ts";
+import { SystemCalls } from "./system-calls.ts";
 import { isTempName, TEMP_PREFIX } from "./temp-name.ts";
 
 /** Where a key is, once the links above it are followed. */
@@ -22,15 +23,14 @@ export interface WriteTarget extends Location {
   readonly stat: BigIntStats | undefined;
 }
 
-/** Types that Linux gives to file systems without a server or another program behind them: ext, XFS, Btrfs, tmpfs, ZFS, F2FS, overlay. */
-const LOCAL_FILE_SYSTEMS = [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0xf2f52010, 0x794c7630];
-
 /** Options of a {@link Place}. */
 export interface PlaceOptions {
   /** Which names are written. Default `"system"`. */
   readonly names?: NamePolicy | undefined;
   /** Whose rules paths follow. Default: those of this system. */
   readonly rules?: PathRules | undefined;
+  /** Whether short calls are made in place. Default `"auto"`. */
+  readonly inPlace?: "auto" | "never" | undefined;
 }
 
 /** The folder that a store lives in. */
@@ -39,28 +39,22 @@ export class Place {
   readonly root: string;
   /** False: the whole file system (on Windows: a whole drive) is the root. */
   readonly isWalled: boolean;
+  /** How it asks the system. */
+  readonly calls: SystemCalls;
   readonly #names: NamePolicy;
   readonly #isWindows: boolean;
   readonly #paths: PlatformPath;
   #realRoot: string | undefined;
-  #isLocal = false;
   /** Each resolves when some directories are made and durable, or when that has failed. */
   readonly #making = new Set<Promise<void>>();
 
   constructor(root: string | undefined, options: PlaceOptions = {}) {
     this.#names = options.names ?? "system";
+    this.calls = new SystemCalls(options.inPlace ?? "auto");
     this.#isWindows = (options.rules ?? process.platform) === "win32";
     this.#paths = this.#isWindows ? win32 : posix;
     this.root = this.#paths.resolve(root ?? this.#paths.sep);
     this.isWalled = this.root !== this.#paths.resolve(this.#paths.sep);
-  }
-
-  /**
-   * True if the root is known to be on a file system of this machine that answers from memory what an open file is.
-   * Something slower may be mounted below; then such an answer takes longer, and is right.
-   */
-  get isLocal(): boolean {
-    return this.#isLocal;
   }
 
   /** The key of a path from outside. See `ByteStore.resolve`. */
@@ -123,7 +117,7 @@ export class Place {
     if (this.#realRoot !== undefined) return this.#realRoot;
     // Asked anew while it is missing; kept once it is known. A root that is moved under an open store is not followed.
     const found = await realpath(this.root);
-    this.#isLocal = LOCAL_FILE_SYSTEMS.includes((await statfs(found)).type);
+    await this.calls.learnRoot(found);
     this.#realRoot = found;
     return found;
   }
@@ -137,7 +131,8 @@ export class Place {
     const path = this.path(key);
     const above = this.#paths.dirname(path);
     if (!this.isWalled || key === "") return { directory: above, path };
-    const directory = above === this.root ? await this.realRoot() : await this.#inside(await realpath(above), key);
+    const directory =
+      above === this.root ? await this.realRoot() : await this.#inside(await this.calls.realpath(above), key);
     return { directory, path: this.#paths.join(directory, this.#paths.basename(path)) };
   }
 
@@ -148,7 +143,15 @@ export class Place {
    */
   async realPath(key: string): Promise<string> {
     const path = this.path(key);
-    return this.isWalled ? this.#inside(await realpath(path), key) : realpath(path);
+    const real = await this.calls.realpath(path);
+    return this.isWalled ? this.#inside(real, key) : real;
+  }
+
+  /** As {@link Place.realPath}, without a promise; only where `calls.areInPlace`, by when the root is known. */
+  realPathNow(key: string): string {
+    const real = realpathSync.native(this.path(key));
+    if (this.#realRoot !== undefined && this.#isInside(real, this.#realRoot)) return real;
+    throw outside(key, this.root);
   }
 
   /** As {@link Place.locate}, and by the key alone where directories above it are missing: what a link may lead to. */
@@ -170,7 +173,7 @@ export class Place {
 
   /** What a link leads to; `undefined` if that is nothing, or outside the walls. */
   async followed(key: string): Promise<BigIntStats | undefined> {
-    const real = await unlessErrno(realpath(this.path(key)), "ENOENT", "ELOOP", "ENOTDIR");
+    const real = await unlessErrno(this.calls.realpath(this.path(key)), "ENOENT", "ELOOP", "ENOTDIR");
     if (real === undefined) return undefined;
     if (this.isWalled && !this.#isInside(real, await this.realRoot())) return undefined;
     return unlessErrno(stat(real, { bigint: true }), "ENOENT");
@@ -189,9 +192,12 @@ export class Place {
     await this.checkNew(key);
     // Asked at the same time as where the key is: nearly always no link leads elsewhere, and the answer is the right one.
     const guess = this.#realRoot === undefined ? this.path(key) : this.#paths.join(this.#realRoot, key);
-    const [location, early] = await Promise.all([this.locate(key), lookAt(guess).catch(() => "unknown" as const)]);
+    const [location, early] = await Promise.all([
+      this.locate(key),
+      this.calls.lstat(guess).catch(() => "unknown" as const),
+    ]);
     const isRight = location.path === guess && early !== "unknown";
-    const found = isRight ? early : await lookAt(location.path);
+    const found = isRight ? early : await this.calls.lstat(location.path);
     if (!found?.isSymbolicLink()) return { ...location, stat: found };
     const real = await unlessErrno(realpath(location.path), "ENOENT", "ELOOP");
     if (real === undefined) return { ...location, stat: undefined };
@@ -267,11 +273,6 @@ export class Place {
     if (!isBelow(inside, win32)) throw outside(address, this.root);
     return this.key(inside.split(win32.sep).join("/"));
   }
-}
-
-/** What is at a path, links not followed; `undefined` if nothing is. */
-function lookAt(path: string): Promise<BigIntStats | undefined> {
-  return unlessErrno(lstat(path, { bigint: true }), "ENOENT");
 }
 
 /** Attempts to make one directory, where others take back the one above it meanwhile. */

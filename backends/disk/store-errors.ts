@@ -27,6 +27,12 @@ export function notAFile(context: ErrorContext): StorageError {
   return new StorageError("UNSUPPORTED", message, context);
 }
 
+/** The error of a value that ended before its end. */
+export function becameShorter(context: ErrorContext): StorageError {
+  const message = `"${context.identifier}" became shorter while it was read: another program writes into it`;
+  return new StorageError("CONFLICT", message, { ...context, retryable: true });
+}
+
 /** The error of a value or a link where a directory was needed. */
 export function notADirectory(context: ErrorContext, cause?: unknown): StorageError {
   const message = `"${context.identifier}" in "${context.backend}" is no directory`;
@@ -34,12 +40,25 @@ export function notADirectory(context: ErrorContext, cause?: unknown): StorageEr
 }
 
 /** What some work on a key that must exist answers. Below a file there is nothing: that too is `NOT_FOUND`. */
-export async function found<T>(work: Promise<T>, context: ErrorContext): Promise<T> {
+export async function found<T>(work: Promise<T | undefined>, context: ErrorContext): Promise<T> {
+  let cause: unknown;
   try {
-    return await work;
+    const answer = await work;
+    if (answer !== undefined) return answer;
   } catch (error) {
-    if (!["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) throw error;
-    const message = `No "${context.identifier}" in "${context.backend}"`;
-    throw new StorageError("NOT_FOUND", message, { ...context, cause: error });
+    if (!isMissing(error)) throw error;
+    cause = error;
   }
+  throw notFound(context, cause);
+}
+
+/** True for what the system says of a path at which nothing is. */
+export function isMissing(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "");
+}
+
+/** The error of a key under which nothing is. */
+export function notFound(context: ErrorContext, cause?: unknown): StorageError {
+  const message = `No "${context.identifier}" in "${context.backend}"`;
+  return new StorageError("NOT_FOUND", message, cause === undefined ? context : { ...context, cause });
 }

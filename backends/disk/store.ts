@@ -22,6 +22,7 @@ import type {
 import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
+import type { InPlaceReader, InPlaceValue } from "../../src/core/in-place.ts";
 import { isInside } from "../../src/core/key.ts";
 import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { crcOf } from "./byte-writer.ts";
@@ -45,6 +46,7 @@ import { type Location, Place } from "./place.ts";
 import { DEFAULT_WAITING, type LockWaiting } from "./process-lock.ts";
 import { found, isDirectoryError, notADirectory } from "./store-errors.ts";
 import { type Durability, transferConditions } from "./temp-file.ts";
+import { ValueNow } from "./value-now.ts";
 import { ValueWrites } from "./value-writes.ts";
 
 const capabilities: StoreCapabilities = {
@@ -69,6 +71,8 @@ export interface DiskStoreOptions {
   readonly durability?: Durability | undefined;
   /** Whether writers that ask for it write past the cache of the system. Default `"auto"`: unless durability is `"none"`. */
   readonly direct?: "never" | "auto" | undefined;
+  /** Whether short calls to a local file system are made on the calling thread. Default `"auto"`. */
+  readonly inPlace?: "never" | "auto" | undefined;
   /** Name in messages. Default `"disk"`. */
   readonly name?: string | undefined;
   /** Which names are written. Default `"system"`. */
@@ -86,7 +90,7 @@ export interface DiskStoreOptions {
  * Links are followed as far as the root reaches; one that leads out of a configured root is described as a link, and
  * refused by reads and writes. A write through a link replaces what it leads to.
  */
-export class DiskStore implements DirectoryStore {
+export class DiskStore implements DirectoryStore, InPlaceReader {
   readonly name: string;
   readonly capabilities = capabilities;
   /** How far a write is safe when it is done. */
@@ -98,7 +102,7 @@ export class DiskStore implements DirectoryStore {
   constructor(options: DiskStoreOptions = {}) {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
-    this.#place = new Place(options.root, { names: options.names, rules: options.rules });
+    this.#place = new Place(options.root, options);
     const waiting = { ...DEFAULT_WAITING, ...options.waiting };
     // What need not reach the device is in the cache sooner; what must is faster without it.
     const goesDirect = (options.direct ?? "auto") === "auto" && this.durability !== "none";
@@ -126,6 +130,12 @@ export class DiskStore implements DirectoryStore {
 
   read(key: string, options: ReadOptions = {}): Promise<Uint8Array> {
     return this.#withValue("read", key, options, (value) => value.read(options.range, options.signal));
+  }
+
+  openInPlace(key: string): InPlaceValue | undefined {
+    const context = { backend: this.name, operation: "read", identifier: String(key) };
+    checkOpen(this.#isOpen, `Store "${this.name}"`, context);
+    return ValueNow.open(this.#place, key, context);
   }
 
   readRanges(key: string, ranges: readonly ByteRange[], options: ReadOptions = {}): Promise<Uint8Array[]> {
@@ -369,7 +379,7 @@ export class DiskStore implements DirectoryStore {
     checkRange(options.range, context);
     const open = async () => {
       const path = await this.#place.readPath(key);
-      return OpenValue.open(path, this.#place.isLocal, options, context);
+      return OpenValue.open(path, this.#place.calls, options, context);
     };
     return found(open(), context);
   }

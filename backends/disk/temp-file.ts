@@ -52,7 +52,7 @@ export function etagOf(stat: BigIntStats): string {
 /**
  * Describes an open file. In place where nobody else has to be asked: that takes a microsecond; another thread, fifty.
  *
- * @param isLocal - See `Place.isLocal`.
+ * @param isLocal - See `SystemCalls.isLocal`.
  */
 export async function statHandle(handle: FileHandle, isLocal: boolean): Promise<BigIntStats> {
   return isLocal ? fstatSync(handle.fd, { bigint: true }) : handle.stat({ bigint: true });
@@ -177,7 +177,7 @@ export class TempFile {
   ): Promise<BigIntStats> {
     const { durability } = this.#settings;
     const { handle, target } = this;
-    const stat = await stamp(handle, await statHandle(handle, this.#settings.place.isLocal));
+    const stat = await stamp(handle, await statHandle(handle, this.#settings.place.calls.isLocal));
     if (target.stat !== undefined) await keepOwnerAndMode(handle, stat, target.stat);
     if (durability !== "none") await handle.sync();
     checkAborted(options.signal, context);

@@ -9,7 +9,6 @@ import {
   contiguous,
   contiguousStride,
   type NdArray,
-  zeros,
 } from "../../src/core/nd-array.ts";
 import { resolveSelection } from "../../src/core/selection.ts";
 import { type ChunkSource, PlainChunks, ShardedChunks } from "./chunk-source.ts";
@@ -18,6 +17,7 @@ import { constantArray } from "./fill-value.ts";
 import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import type { ArrayMetadata } from "./metadata.ts";
 import { type ArrayNode, findNode } from "./nodes.ts";
+import { PlainChunkReader, unsetArray } from "./plain-chunk.ts";
 import type { ZarrArray } from "./reader-types.ts";
 import { type Box, chunkBox, chunksOf, copyChunk, intersect, isWholeChunk, keepAxes } from "./region.ts";
 
@@ -35,6 +35,8 @@ export class NativeZarrArray implements ZarrArray {
   readonly layout: ArrayLayout;
   readonly #store: ByteStore;
   readonly #chunks: ChunkSource;
+  /** Where chunks are stored as they are. */
+  readonly #plain: PlainChunkReader | undefined;
   #metadata: ArrayMetadata;
 
   private constructor(store: ByteStore, { path, format }: ArrayNode, metadata: ArrayMetadata, layout: ArrayLayout) {
@@ -43,6 +45,7 @@ export class NativeZarrArray implements ZarrArray {
     this.layout = layout;
     this.#store = store;
     this.#metadata = metadata;
+    this.#plain = layout.codecs.isPlain ? new PlainChunkReader(layout.chunkShape, layout.dtype) : undefined;
     this.#chunks = layout.shards
       ? new ShardedChunks(store, layout.key, layout.shards)
       : new PlainChunks(store, layout.key);
@@ -90,16 +93,20 @@ export class NativeZarrArray implements ZarrArray {
     const first = chunksOf(region, chunkShape).next();
     // A frame is one chunk: it goes to the caller as it was decoded.
     if (!first.done && isWholeChunk(region, first.value, chunkShape)) {
-      const chunk = await this.#decode(first.value, await this.#chunks.read(first.value, options));
+      const [stored] = await this.#stored([first.value], options);
+      const chunk = await this.#decode(first.value, stored);
       if (isRowMajor(chunk)) return keepAxes(chunk, region.keptAxes);
       return keepAxes(contiguous(chunk), region.keptAxes);
     }
     const shape = region.stop.map((to, axis) => to - (region.start[axis] as number));
-    const out = zeros(shape, this.dtype);
+    // Every element is of some chunk, and set by it.
+    const out = unsetArray(shape, this.dtype);
     await concurrently(this.#groups(region), CONCURRENCY, async (group) => {
-      const stored = await this.#chunks.readTogether(group, options);
-      await concurrently(group.keys(), CONCURRENCY, async (i) => {
-        const at = group[i] as readonly number[];
+      checkAborted(options.signal, { operation: "read", identifier: this.path });
+      const chunks = group.slice(this.#copyNear(group, out, region));
+      const stored = await this.#stored(chunks, options);
+      await concurrently(chunks.keys(), CONCURRENCY, async (i) => {
+        const at = chunks[i] as readonly number[];
         copyChunk(await this.#decode(at, stored[i]), at, out, region);
       });
     });
@@ -144,6 +151,42 @@ export class NativeZarrArray implements ZarrArray {
     }
   }
 
+  /**
+   * Copies chunks of one shard that are at hand and stored as they are, straight to where they belong.
+   *
+   * @returns How many are done; the others come after them.
+   */
+  #copyNear(chunks: readonly (readonly number[])[], out: NdArray, region: Box): number {
+    const plain = this.#plain;
+    if (plain === undefined) return 0;
+    return this.#chunks.lookAt(chunks, (i, stored) => {
+      const at = chunks[i] as readonly number[];
+      try {
+        if (stored !== undefined) return plain.copy(stored, at, out, region);
+      } catch (cause) {
+        throw namingError(this.#store, this.path, at, cause);
+      }
+      copyChunk(constantArray(this.chunkShape, this.dtype, this.fillValue), at, out, region);
+      return true;
+    });
+  }
+
+  /** The stored bytes of chunks of one shard: first those that are at hand. */
+  async #stored(
+    chunks: readonly (readonly number[])[],
+    options: OperationOptions,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const near: (Uint8Array | undefined)[] = [];
+    const seen = this.#chunks.lookAt(chunks, (i, stored) => {
+      const bytes = stored && new Uint8Array(Buffer.allocUnsafeSlow(stored.byteLength).buffer);
+      if (bytes !== undefined && !stored?.read(bytes, 0)) return false;
+      near[i] = bytes;
+      return true;
+    });
+    if (seen === chunks.length) return near;
+    return [...near, ...(await this.#chunks.readTogether(chunks.slice(seen), options))];
+  }
+
   /** The elements of one chunk, also those beyond the edge of the array; the fill value where nothing is stored. */
   async #decode(at: readonly number[], stored: Uint8Array | undefined): Promise<NdArray> {
     const { codecs, chunkShape } = this.layout;
@@ -162,10 +205,14 @@ export async function namingChunk<T>(
   try {
     return await run();
   } catch (cause) {
-    if (!isStorageError(cause, "CORRUPT")) throw cause;
-    const message = `Chunk [${chunk.join(", ")}] of "${path}" is damaged: ${cause.message}`;
-    throw new StorageError("CORRUPT", message, { backend: store.name, identifier: path, cause });
+    throw namingError(store, path, chunk, cause);
   }
+}
+
+function namingError(store: ByteStore, path: string, chunk: readonly number[], cause: unknown): unknown {
+  if (!isStorageError(cause, "CORRUPT")) return cause;
+  const message = `Chunk [${chunk.join(", ")}] of "${path}" is damaged: ${cause.message}`;
+  return new StorageError("CORRUPT", message, { backend: store.name, identifier: path, cause });
 }
 
 function layoutOf(metadata: ArrayMetadata): unknown {

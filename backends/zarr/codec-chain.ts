@@ -1,9 +1,10 @@
 /** The codecs of one array, both ways: elements in order, then packed and checked. */
-import { type DType, dtypes, type Endian } from "../../src/core/dtype.ts";
+import { type DType, dtypes, type Endian, nativeEndian } from "../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { arrayFromBytes, arrayToBytes, contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
 import { type ByteCodec, byteCodec } from "./byte-codecs.ts";
 import type { NamedConfiguration } from "./metadata.ts";
+import { wrongLength } from "./plain-chunk.ts";
 
 /** A step of the chain with its name, for messages. */
 interface Step {
@@ -54,6 +55,12 @@ export class CodecChain {
     return new CodecChain(dtype, endian, order, steps);
   }
 
+  /** True if a stored chunk is its elements in C order, as this machine has them. */
+  get isPlain(): boolean {
+    const isOrdered = this.#endian === nativeEndian || dtypes[this.#dtype].itemSize === 1;
+    return isOrdered && this.#order === undefined && this.#steps.length === 0;
+  }
+
   /**
    * Encodes one chunk.
    *
@@ -93,10 +100,7 @@ export class CodecChain {
         throw new StorageError("CORRUPT", `codec "${name}": ${cause.message}`, { cause });
       }
     }
-    if (plain.byteLength !== expected) {
-      const message = `codec "bytes": ${plain.byteLength} bytes came out instead of ${expected}`;
-      throw new StorageError("CORRUPT", message);
-    }
+    if (plain.byteLength !== expected) throw wrongLength(plain.byteLength, expected);
     const order = this.#order;
     if (order === undefined) return arrayFromBytes(plain, this.#dtype, shape, this.#endian);
     const storedShape = order.map((axis) => shape[axis] as number);
