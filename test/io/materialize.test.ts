@@ -349,18 +349,22 @@ describe("materialize", () => {
   });
 
   it("begins with a value only when the one before it for the same target is stored", async () => {
-    await files.saveBatch([image(1), image(2)], ["1.npy", "2.npy"], "memory");
+    await files.saveBatch([image(1), image(2), image(3)], ["1.npy", "2.npy", "3.npy"], "memory");
     await using job = materialize(files, { from: "memory", to: "slow", ifExists: "replace", concurrency: 8 });
     const adding = [job.add("1.npy", "last.npy"), job.add("2.npy", "last.npy")];
     await settle();
     expect(gated.waiting).toHaveLength(1);
     gated.waiting.shift()?.();
     await settle();
+    // The first is done, the second under way.
+    adding.push(job.add("3.npy", "last.npy"));
+    await settle();
+    expect(gated.waiting).toHaveLength(1);
     gated.open();
     await Promise.all(adding);
     await job.finish();
     expect(gated.most).toBe(1);
-    expect(await files.load("last.npy", "slow")).toEqual(image(2));
+    expect(await files.load("last.npy", "slow")).toEqual(image(3));
   });
 
   it("lets a value of unknown size go alone", async () => {

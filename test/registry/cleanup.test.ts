@@ -61,6 +61,22 @@ describe("cleanup callbacks of a set", () => {
     ).toEqual(["c", "a", "backend"]);
   });
 
+  it("are waited for, one after another: backends stay open for a slow one, and what it rejects with is told", async () => {
+    const set = fresh();
+    const memory = (await set.get("memory")) as MemoryBackend;
+    const said: string[] = [];
+    set.registerCleanup(() => said.push("after"));
+    set.registerCleanup(async () => {
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      await memory.save("late", "note.txt");
+      said.push("slow");
+      throw new RangeError("slowly");
+    });
+    await expect(set.close()).rejects.toThrow("slowly");
+    expect(said).toEqual(["slow", "after"]);
+    expect(memory.isOpen).toBe(false);
+  });
+
   it("that register themselves again run once all the same, and closing ends", async () => {
     const set = fresh();
     let runs = 0;

@@ -77,6 +77,15 @@ describe("a described set", () => {
       new Uint8Array(await readFile(join(folder, "data/in/shared.json"))),
     );
     expect(same.toDescriptor()).toEqual(descriptor);
+    // Whoever changes a descriptor changes no set.
+    Object.assign(descriptor.instances.raw as object, { root: "/elsewhere" });
+    expect(set.toDescriptor().instances.raw).toMatchObject({ root: "data" });
+  });
+
+  it("has one folder for all who read it, wherever they stand", () => {
+    const set = (baseDirectory?: string) => new BackendSet(createRegistry(), {}, { baseDirectory }).toDescriptor();
+    expect(set("data/runs").baseDirectory).toBe(join(process.cwd(), "data/runs"));
+    expect(set().baseDirectory).toBe(process.cwd());
   });
 
   it("leaves out what cannot go along, and asking for it says why, also from other instances", async () => {
@@ -134,6 +143,7 @@ describe("a described set", () => {
       { use: "http", baseUrl: "https://user:hunter2@host/data/" },
       { use: "http", baseUrl: "https://host/data/?sig=hunter2" },
       { use: "http", baseUrl: "https://host/", headers: { authorization: "hunter2" } },
+      { use: "http", baseUrl: "https://host/", headers: { "x-lab": "hunter2" } },
       { use: "zip", archive: "zip:https://u:hunter2@host/a.zip" },
       { use: "zarr", store: { use: "http", baseUrl: "https://host/?hunter2" } },
       { use: "s3", bucket: "b", secretAccessKey: "hunter2" },
@@ -144,8 +154,10 @@ describe("a described set", () => {
     expect(JSON.stringify(descriptor)).not.toContain("hunter2");
     expect(Object.keys(descriptor.instances)).toEqual([]);
     expect(described(secrets[0] as InstanceConfig)).toBe("its baseUrl has a user, a password or a query");
-    expect(described(secrets[5] as InstanceConfig)).toBe("its secretAccessKey may be a secret");
+    expect(described(secrets[6] as InstanceConfig)).toBe("its secretAccessKey may be a secret");
     expect(described({ use: "disk", root: "/data", onEvent: () => 1 })).toBe("its onEvent is no JSON");
+    expect(described({ use: "disk", root: "/data", limit: Number.NaN })).toBe("its limit is no JSON");
+    expect(described({ use: "disk", root: "/data", since: new Date(0) })).toBe("its since is no JSON");
     expect(described({ use: "s3", bucket: "b", profile: "lab", prefix: "what?/x" })).toBeUndefined();
     expect(described({ use: "http", baseUrl: "https://host/data/" })).toBeUndefined();
   });
