@@ -50,7 +50,8 @@ async function describeStat(key: string, path: string, stat: BigIntStats): Promi
   return { key, kind: "symlink", byteLength: 0, modifiedMs, etag: undefined, target: await readlink(path) };
 }
 
-async function readEntries(place: Place, directory: string, isStart: boolean): Promise<TreeEntry[]> {
+/** What is in a directory, in any order; nothing where none is. */
+export async function readEntries(place: Place, directory: string, isStart = true): Promise<TreeEntry[]> {
   // Only the directory that the caller named may be, or be below, a link; the walk itself follows none.
   const path = isStart
     ? await unlessErrno(place.readPath(directory), "ENOENT", "ENOTDIR", "ELOOP")

@@ -1,6 +1,7 @@
 /** A byte store in a folder of a disk. */
 import { lstat, readlink, stat } from "node:fs/promises";
 import { crc32cHex } from "../../src/codecs/crc32c.ts";
+import type { DirectoryEntry } from "../../src/core/backend.ts";
 import { mapBatch } from "../../src/core/batch.ts";
 import { checkRange } from "../../src/core/byte-range.ts";
 import type {
@@ -26,7 +27,7 @@ import type { InPlaceReader, InPlaceValue } from "../../src/core/in-place.ts";
 import { isInside } from "../../src/core/key.ts";
 import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { crcOf } from "./byte-writer.ts";
-import { describeKey, listDisk } from "./directory.ts";
+import { describeKey, listDisk, readEntries } from "./directory.ts";
 import {
   linkText,
   moveAcross,
@@ -184,6 +185,10 @@ export class DiskStore implements DirectoryStore, InPlaceReader {
     } catch (error) {
       throw translateErrno(error, context);
     }
+  }
+
+  readDirectory(key: string, options: OperationOptions = {}): Promise<readonly DirectoryEntry[]> {
+    return this.#perform("list", key, options, (normal) => readEntries(this.#place, normal));
   }
 
   delete(key: string, options: OperationOptions = {}): Promise<void> {

@@ -126,6 +126,11 @@ export class FileBackend extends StorageBackend {
     }
   }
 
+  protected override async doListWhole(key: string, options: OperationOptions): Promise<readonly DirectoryEntry[]> {
+    // Without a look at each file, which costs more than everything else.
+    return (await this.#directories?.readDirectory?.(key, options)) ?? super.doListWhole(key, options);
+  }
+
   protected override async doRealKey(key: string, options: OperationOptions): Promise<string> {
     return this.#directories ? this.#directories.realKey(key, options) : key;
   }

@@ -12,6 +12,7 @@
  *
  * @see object_store (Rust), "atomic operations"; OpenDAL, `Access`
  */
+import type { DirectoryEntry } from "./backend.ts";
 import type { StoreCapabilities } from "./capabilities.ts";
 import type { StorageError } from "./errors.ts";
 import type { KeptBytes, OpenByteWriterOptions } from "./resumable-write.ts";
@@ -216,6 +217,11 @@ export interface ByteStore extends AsyncDisposable {
 
 /** A store with real directories, and perhaps symbolic links. */
 export interface DirectoryStore extends ByteStore {
+  /**
+   * Names and kinds of the immediate entries of a directory, in any order: what `list` with a delimiter yields, without a
+   * look at each. Empty where no directory is. Layers do not have it, so that what passes through them is a `list`.
+   */
+  readDirectory?(key: string, options?: OperationOptions): Promise<readonly DirectoryEntry[]>;
   /** Makes a directory and those above it. Idempotent. `NOT_A_DIRECTORY` if a value is in the way. */
   createDirectory(key: string, options?: OperationOptions): Promise<void>;
   /** Removes an empty directory, or with `recursive` a whole tree (links themselves, never what they point to). */

@@ -63,9 +63,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return this.perform("listFiles", directory, options, async (key, context) => {
       if (!this.capabilities.list) throw this.unsupported("listFiles");
       await this.#checkDirectory(key, options, context);
-      const keep = fileFilter(options);
-      const found: string[] = [];
-      for await (const path of this.#walk(key, options)) if (keep(path)) found.push(path);
+      const found = await this.#filesBelow(key, options);
       return found.map((path) => joinKey(directory, path));
     });
   }
@@ -75,7 +73,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
       if (!this.capabilities.list) throw this.unsupported("listDir");
       await this.#checkDirectory(key, options, context);
       const names = new Set<string>();
-      for await (const entry of this.doList(key, options)) names.add(entry.name);
+      for (const entry of await this.doListWhole(key, options)) names.add(entry.name);
       return [...names].sort(compareKeys);
     });
   }
@@ -121,6 +119,16 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
   /** Yields the immediate entries of a directory that exists, in any order. */
   protected abstract doList(key: string, options: OperationOptions): AsyncIterable<DirectoryEntry>;
 
+  /** All that {@link doList} yields. Override where many entries are to be had at once. */
+  protected async doListWhole(key: string, options: OperationOptions): Promise<readonly DirectoryEntry[]> {
+    const entries: DirectoryEntry[] = [];
+    for await (const entry of this.doList(key, options)) {
+      entries.push(entry);
+      checkAborted(options.signal, { backend: this.name, operation: "listFiles" });
+    }
+    return entries;
+  }
+
   /** Identity of a directory once links are followed, to visit each once. Override where there are links. */
   protected async doRealKey(key: string, _options: OperationOptions): Promise<string> {
     return key;
@@ -147,33 +155,40 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
     return false;
   }
 
-  /** Paths of files relative to `root`, breadth first, each level ordered by path. */
-  async *#walk(root: string, options: ListFilesOptions): AsyncGenerator<string> {
+  /** Paths of the files that are asked for, relative to `root`, breadth first, each level ordered by path. */
+  async #filesBelow(root: string, options: ListFilesOptions): Promise<string[]> {
+    const keep = fileFilter(options);
     const visited = new Set(options.followSymlinks ? [await this.doRealKey(root, options)] : []);
-    let level = [""];
-    while (level.length > 0) {
+    const found: string[] = [];
+    for (let level = [""]; level.length > 0; ) {
       const files: string[] = [];
       const below: string[] = [];
       for (const directory of level) {
-        for await (const entry of this.doList(directory === "" ? root : joinKey(root, directory), options)) {
-          checkAborted(options.signal, { backend: this.name, operation: "listFiles" });
+        checkAborted(options.signal, { backend: this.name, operation: "listFiles" });
+        const at = directory === "" ? root : joinKey(root, directory);
+        for (const entry of await this.doListWhole(at, options)) {
           const path = joinKey(directory, entry.name);
-          const key = joinKey(root, path);
           const isLink = entry.kind === "symlink";
-          const kind = isLink ? (await this.doStat(key, { ...options, followSymlinks: true })).kind : entry.kind;
-          if (kind === "file") files.push(path);
+          const kind = isLink ? await this.#kindBehind(joinKey(root, path), options) : entry.kind;
+          if (kind === "file" && keep(path)) files.push(path);
           if (kind !== "directory" || !options.recursive || (isLink && !options.followSymlinks)) continue;
           if (options.followSymlinks) {
-            const real = await this.doRealKey(key, options);
+            const real = await this.doRealKey(joinKey(root, path), options);
             if (visited.has(real)) continue;
             visited.add(real);
           }
           below.push(path);
         }
       }
-      yield* files.sort(compareKeys);
+      for (const path of files.sort(compareKeys)) found.push(path);
       level = below;
     }
+    return found;
+  }
+
+  /** What a link leads to. */
+  async #kindBehind(key: string, options: OperationOptions): Promise<BackendStat["kind"]> {
+    return (await this.doStat(key, { ...options, followSymlinks: true })).kind;
   }
 }
 

@@ -26,7 +26,7 @@ import { checkOrder, type LayerKind } from "./order.ts";
 
 /** Everything that a layer can see pass by. The last three are the parts of streams and writers. */
 export type StoreOperation =
-  | Exclude<keyof DirectoryStore, "name" | "capabilities" | "uri" | "resolve" | "close" | symbol>
+  | Exclude<keyof DirectoryStore, "name" | "capabilities" | "uri" | "resolve" | "readDirectory" | "close" | symbol>
   | "streamChunk"
   | "writeChunk"
   | "closeWriter";

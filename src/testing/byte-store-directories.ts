@@ -29,6 +29,19 @@ export const directoryChecks: readonly ByteStoreCheck[] = [
     checkEqual(await keysOf(store, { delimiter: "/" }), ["a"], "the shallow listing");
     checkEqual(await keysOf(store, { delimiter: "/", prefix: "a/" }), ["a/b"], "the shallow listing of a");
   }),
+  directoryCheck("readDirectory, where there is one, names what a listing with a delimiter does", async (subject) => {
+    const { store, side } = subject;
+    if (store.readDirectory === undefined) return;
+    for (const key of ["a/b/c", "a/d", "ab/e", "a.txt"]) await side.put(key, pattern(3));
+    await store.createDirectory("a/empty");
+    for (const prefix of ["", "a/", "a/empty/", "missing/", "a.txt/"]) {
+      const names = (await store.readDirectory(prefix.slice(0, -1))).map(
+        ({ name, kind }) => `${prefix}${name} ${kind}`,
+      );
+      const listed = await collect(store.list({ prefix, delimiter: "/" }));
+      checkEqual(names.sort(), listed.map(({ key, kind }) => `${key} ${kind}`).sort(), `the entries of "${prefix}"`);
+    }
+  }),
   directoryCheck("a directory cannot be made where a value is, or below one", async (subject) => {
     await subject.side.put("value", pattern(3));
     await checkRejects(() => subject.store.createDirectory("value"), "NOT_A_DIRECTORY", "over a value");

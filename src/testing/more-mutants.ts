@@ -2,6 +2,7 @@
  * Planted bugs where no public suite that we know looks: torn writes, races, containment, aborts, listings past one page,
  * order beyond ASCII.
  */
+import type { DirectoryEntry } from "../core/backend.ts";
 import type { ByteSource, ByteStore, ListEntry } from "../core/byte-store.ts";
 import { isDirectoryStore, joinBytes } from "../core/byte-store.ts";
 import { isStorageError, StorageError } from "../core/errors.ts";
@@ -270,6 +271,21 @@ export const moreByteStoreMutants: readonly Mutant[] = [
       if (!isDirectoryStore(store)) return store;
       return override(store, { removeDirectory: (key) => store.removeDirectory(key, { recursive: true }) });
     },
+  },
+  {
+    name: "readDirectory names what is below too",
+    killedBy: "readDirectory, where there is one, names what a listing with a delimiter does",
+    needsDirectories: true,
+    plant: (store) =>
+      override(store, {
+        readDirectory: async (key) => {
+          const names: DirectoryEntry[] = [];
+          for await (const entry of store.list({ prefix: key === "" ? "" : `${key}/` })) {
+            names.push({ name: entry.key.slice(key.length), kind: entry.kind });
+          }
+          return names;
+        },
+      }),
   },
   {
     name: "listings follow links",
