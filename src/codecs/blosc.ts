@@ -20,6 +20,12 @@ const STORED = 0x02;
 const BIT_SHUFFLED = 0x04;
 const NOT_SPLIT = 0x10;
 
+/** Blocks of one frame that are unpacked beside each other. */
+const BLOCKS_AT_ONCE = 8;
+
+/** What is unshuffled at a time: with the result, half of a second-level cache at most. */
+const UNSHUFFLE_BYTES = 64 << 10;
+
 /** What the header of a frame says. */
 export interface BloscHeader {
   /** Bytes of one item. */
@@ -189,6 +195,7 @@ export function readBloscHeader(frame: Uint8Array): BloscHeader {
 /** Decodes frames, our own and foreign ones, and keeps the scratch memory between them. Several may be under way. */
 export class BloscDecoder {
   #zstd: ZstdProvider | undefined;
+  /** Frames under way share it: nothing is awaited while it is used. */
   #shuffler: Shuffler | undefined;
 
   /**
@@ -211,24 +218,29 @@ export class BloscDecoder {
     this.#zstd ??= await loadZstd();
     const { byteLength, blockBytes } = header;
     const isWhole = header.shuffle === "none" || header.itemSize === 1;
-    const out = new Uint8Array(byteLength);
-    for (let block = 0, start = 0; start < byteLength; block++, start += blockBytes) {
-      const length = Math.min(blockBytes, byteLength - start);
-      const packed = readBlock(frame, header, block);
-      const bytes = packed.byteLength === length ? packed : await decompress(this.#zstd, packed);
-      if (bytes.byteLength !== length) throw corruptBlock(block);
-      // No await between these: all frames under way share the scratch memory.
-      out.set(isWhole ? bytes : this.#unshuffle(bytes, header.itemSize), start);
+    // Not from the pool that Buffers share, and not zeroed: every byte is set, or an error thrown.
+    const out = new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
+    const zstd = this.#zstd;
+    this.#shuffler ??= new Shuffler(UNSHUFFLE_BYTES);
+    const blocks = byteLength === 0 ? 0 : blockBytes === 0 ? 1 : Math.ceil(byteLength / blockBytes);
+    for (let first = 0; first < blocks; first += BLOCKS_AT_ONCE) {
+      const count = Math.min(BLOCKS_AT_ONCE, blocks - first);
+      const decoded = await Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+          const length = Math.min(blockBytes, byteLength - (first + i) * blockBytes);
+          const packed = readBlock(frame, header, first + i);
+          const bytes = packed.byteLength === length ? packed : await decompress(zstd, packed);
+          if (bytes.byteLength !== length) throw corruptBlock(first + i);
+          return bytes;
+        }),
+      );
+      for (const [i, bytes] of decoded.entries()) {
+        const start = (first + i) * blockBytes;
+        if (isWhole) out.set(bytes, start);
+        else this.#shuffler.unshuffleInto(bytes, out.subarray(start, start + bytes.byteLength), header.itemSize);
+      }
     }
     return out;
-  }
-
-  #unshuffle(bytes: Uint8Array, itemSize: number): Uint8Array {
-    if (this.#shuffler === undefined || this.#shuffler.blockBytes < bytes.byteLength) {
-      this.#shuffler = new Shuffler(bytes.byteLength);
-    }
-    this.#shuffler.input(bytes.byteLength).set(bytes);
-    return this.#shuffler.unshuffle(bytes.byteLength, itemSize);
   }
 }
 

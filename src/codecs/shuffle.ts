@@ -73,6 +73,28 @@ export class Shuffler {
     return target;
   }
 
+  /**
+   * Undoes a shuffle of any length, piece by piece through this memory, which so stays in the cache of the processor.
+   *
+   * @param target - As long as `source`; must not overlap it.
+   */
+  unshuffleInto(source: Uint8Array, target: Uint8Array, itemSize: number): void {
+    const kernel = this.#function("unshuffle", itemSize);
+    const items = Math.floor(source.length / itemSize);
+    const whole = kernel === undefined ? 0 : items - (items % 16);
+    const most = Math.floor(this.blockBytes / itemSize / 16) * 16;
+    for (let first = 0; first < whole; first += most) {
+      const count = Math.min(most, whole - first);
+      for (let byte = 0; byte < itemSize; byte++) {
+        const from = byte * items + first;
+        this.#memory.set(source.subarray(from, from + count), byte * count);
+      }
+      kernel?.(0, this.#stride, count, count);
+      target.set(this.#memory.subarray(this.#stride, this.#stride + count * itemSize), first * itemSize);
+    }
+    unshufflePart(source, target, itemSize, whole);
+  }
+
   #slot(slot: number, byteLength: number): Uint8Array {
     const start = this.#stride * (slot + 1);
     return this.#memory.subarray(start, start + byteLength);

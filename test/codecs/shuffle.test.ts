@@ -39,6 +39,20 @@ describe("byte shuffle", () => {
     );
   });
 
+  it("is undone piece by piece for lengths that are many pieces", () => {
+    const shuffler = new Shuffler(100);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 1000 }), itemSizes, (bytes, itemSize) => {
+        const shuffled = new Uint8Array(bytes.length);
+        shuffle(bytes, shuffled, itemSize);
+        const back = new Uint8Array(bytes.length);
+        shuffler.unshuffleInto(shuffled, back, itemSize);
+        expect(back).toEqual(bytes);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("keeps the result of one slot while another is filled", () => {
     const shuffler = new Shuffler(64, 2);
     shuffler.input(64).fill(1);
