@@ -22,11 +22,12 @@ import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backe
 import { type Cast, castArray } from "./cast.ts";
 import { formatFor, planArray, requireGroup } from "./create.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
+import { KnownNodes } from "./known-nodes.ts";
 import { type StoredLevel, storedLevels } from "./levels.ts";
 import { type ArrayLayoutOptions, layoutOptionsOf } from "./new-array.ts";
 import { type BatchFile, BatchFiles, partOfPlate } from "./ngff/batch-files.ts";
 import type { SaveBatchOptions } from "./ngff/write-batch.ts";
-import { dtypeOfNode, findNode, type ZarrNode } from "./nodes.ts";
+import { dtypeOfNode, type ZarrNode } from "./nodes.ts";
 import {
   copyArray,
   copyGroup,
@@ -38,7 +39,6 @@ import {
   reservedName,
   saveArray,
 } from "./place-array.ts";
-import { openArrayNode } from "./reader.ts";
 
 /** Options of {@link ZarrBackend}. */
 export interface ZarrBackendOptions extends BackendOptions {
@@ -92,6 +92,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   readonly #files: FileBackend;
   readonly #layout: NonNullable<ZarrBackendOptions["layout"]>;
   readonly #release: (store: ByteStore) => Promise<void>;
+  readonly #nodes: KnownNodes;
   /** Items of batches, which are parts of arrays. */
   readonly #batches: BatchFiles;
   readonly #turns = new KeyedQueue();
@@ -111,7 +112,8 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
     };
     this.#files = new FileBackend(store, { key: "zarr", instance: options.instance ?? "zarr" });
     this.#layout = options.layout ?? {};
-    this.#batches = new BatchFiles(store);
+    this.#nodes = new KnownNodes(store);
+    this.#batches = new BatchFiles(store, this.#nodes);
     this.#release = options.release ?? ((opened) => opened.close());
   }
 
@@ -159,7 +161,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
     const { selection, signal } = options;
     const node = await this.#find(key, options);
     if (node?.kind === "array") {
-      const array = await openArrayNode(this.store, node, { signal });
+      const array = await this.#nodes.open(node, { signal });
       return array.read(selection, { signal });
     }
     const item = await this.#itemAt(key, node, { signal });
@@ -330,7 +332,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
   }
 
   #find(key: string, { signal }: OperationOptions): Promise<ZarrNode | undefined> {
-    return isHidden(key) ? Promise.resolve(undefined) : findNode(this.store, key, { signal });
+    return isHidden(key) ? Promise.resolve(undefined) : this.#nodes.find(key, { signal });
   }
 
   async #statOf(key: string, node: ZarrNode | undefined, { signal }: OperationOptions): Promise<BackendStat> {

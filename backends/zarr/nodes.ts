@@ -85,7 +85,12 @@ export function arrayOfV2(
   return { kind: "array", path, format: 2, shape, typeName: typestr, metadata };
 }
 
-async function findV2Node(store: ByteStore, path: string, options: OperationOptions): Promise<ZarrNode | undefined> {
+/** The node of Zarr v2 at a path. */
+export async function findV2Node(
+  store: ByteStore,
+  path: string,
+  options: OperationOptions,
+): Promise<ZarrNode | undefined> {
   const [array, group] = await Promise.all([
     readDocument(store, joinKey(path, ".zarray"), options),
     readIfThere(store, joinKey(path, ".zgroup"), options),

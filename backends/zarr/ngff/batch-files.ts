@@ -5,9 +5,9 @@ import { isInside, joinKey, parentKey } from "../../../src/core/key.ts";
 import { type AxisSelection, copyArray, type NdArray, sliceArray } from "../../../src/core/nd-array.ts";
 import type { BackendStat } from "../../../src/core/readable-backend.ts";
 import { concurrently } from "../concurrently.ts";
+import { KnownNodes } from "../known-nodes.ts";
 import { isRecord } from "../metadata.ts";
-import { findNode } from "../nodes.ts";
-import { openZarrArray } from "../reader.ts";
+import type { ZarrArray } from "../reader-types.ts";
 import { fromAttributes } from "./attributes.ts";
 import type { NgffMultiscale, NgffWell } from "./model.ts";
 import { ownAttributes } from "./place-well.ts";
@@ -36,11 +36,12 @@ const AT_ONCE = 8;
  * look at a path costs one read of the plate's metadata; reading changes nothing.
  */
 export class BatchFiles {
-  readonly #store: ByteStore;
+  readonly #nodes: KnownNodes;
   readonly #wells = new Map<string, RememberedWell>();
 
-  constructor(store: ByteStore) {
-    this.#store = store;
+  /** @param nodes - Finds the nodes of the store; others may use it too. */
+  constructor(store: ByteStore, nodes = new KnownNodes(store)) {
+    this.#nodes = nodes;
   }
 
   /** The item that was saved under a path; `undefined` if none was. */
@@ -66,7 +67,7 @@ export class BatchFiles {
       for (const files of await this.#filesOf(plate, options)) {
         const file = files.get(below);
         if (file !== undefined) {
-          const { shape, dtype } = await openZarrArray(this.#store, file.array, options);
+          const { shape, dtype } = await this.#open(file.array, options);
           return { kind: "file", exists: true, shape: shape.slice(file.index.length), dtype };
         }
         for (const name of files.keys()) if (name.startsWith(`${below}/`)) return { kind: "directory", exists: true };
@@ -97,7 +98,7 @@ export class BatchFiles {
     selection: readonly AxisSelection[] | undefined,
     options: OperationOptions = {},
   ): Promise<NdArray> {
-    const array = await openZarrArray(this.#store, file.array, options);
+    const array = await this.#open(file.array, options);
     const item = await array.read([...file.index, ...(selection ?? [])], options);
     // A chunk may hold more than the item, and nobody wants to keep all of it in memory.
     return item.data.length > item.shape.reduce((product, length) => product * length, 1)
@@ -105,9 +106,15 @@ export class BatchFiles {
       : item;
   }
 
+  async #open(path: string, options: OperationOptions): Promise<ZarrArray> {
+    const node = await this.#nodes.find(path, options);
+    if (node?.kind === "array") return this.#nodes.open(node, options);
+    throw new StorageError("NOT_FOUND", `No Zarr array at "${path}", which a plate says to have`, { identifier: path });
+  }
+
   /** The files of each well of a plate, in the order of its wells. */
   async #filesOf(plate: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>[]> {
-    const node = await findNode(this.#store, plate, options);
+    const node = await this.#nodes.find(plate, options);
     const { batches } = node?.kind === "group" ? ownAttributes(node.attributes) : {};
     if (!isRecord(batches)) return [];
     const wells = Object.keys(batches);
@@ -121,11 +128,11 @@ export class BatchFiles {
 
   async #read(well: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>> {
     const files = new Map<string, BatchFile>();
-    const node = await findNode(this.#store, well, options);
+    const node = await this.#nodes.find(well, options);
     const content = node?.kind === "group" ? fromAttributes(node.attributes)?.content : undefined;
     for (const { path } of (content?.well as NgffWell | undefined)?.images ?? []) {
       const image = joinKey(well, path);
-      const group = await findNode(this.#store, image, options);
+      const group = await this.#nodes.find(image, options);
       if (group?.kind !== "group") continue;
       const { files: places } = ownAttributes(group.attributes);
       const [multiscale] = (fromAttributes(group.attributes)?.content.multiscales ?? []) as NgffMultiscale[];

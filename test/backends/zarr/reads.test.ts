@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ZarrBackend } from "../../../backends/zarr/backend.ts";
 import { createArray, openZarr, type ZarrArray } from "../../../backends/zarr/index.ts";
 import type { ByteStore, ReadOptions } from "../../../src/core/byte-store.ts";
-import { zeros } from "../../../src/core/nd-array.ts";
+import { type NdArray, zeros } from "../../../src/core/nd-array.ts";
+import { FileManager } from "../../../src/io/file-manager.ts";
 import { MeterStore } from "../../../src/layers/meter.ts";
 import { memoryStore } from "./support.ts";
 
@@ -99,5 +101,66 @@ describe("a read", () => {
       await openZarr(meter, "none").catch(() => {});
     });
     expect(operations).toEqual(["read"]);
+  });
+});
+
+describe("a load by path", () => {
+  const planes = Array.from({ length: 60 }, (_, z) => z);
+  const layout = {
+    axes: [{ name: "field" }, { name: "z" }],
+    image: "field",
+    coordinates: planes.map((z) => ({ field: 1, z })),
+    row: "A",
+    column: "01",
+  };
+  const items = planes.map((z) => {
+    const plane = zeros([64, 64], "uint16");
+    plane.data.fill((z + 1) as never);
+    return plane;
+  });
+
+  for (const [chunks, wanted] of [["file", "c/17/0/0"] as const, ["well", "c/0/0/0"] as const]) {
+    it(`of one plane of a well of 60, one chunk a ${chunks}, fetches its chunk and no other`, async () => {
+      const store = memoryStore();
+      const paths = planes.map((z) => `plate/z${z}.tif`);
+      await new ZarrBackend(store).saveBatch(items, paths, { layout, chunks });
+      const meter = new Meter(store);
+      const files = new FileManager({ plates: new ZarrBackend(meter) });
+      // What wells say is looked at once.
+      await files.load(paths[3] as string, "plates");
+      let loaded: unknown;
+      const { keys } = await meter.during(async () => {
+        loaded = await files.load(paths[17] as string, "plates", { selection: [[10, 12], null] } as object);
+      });
+      const { data, shape } = loaded as NdArray;
+      expect([shape, new Set(data as Uint16Array)]).toEqual([[2, 64], new Set([18])]);
+      expect(keys.filter((key) => key.includes("/c/"))).toEqual([expect.stringMatching(new RegExp(`/0/${wanted}$`))]);
+    });
+  }
+
+  it("sees at once what another writer has put in the place of an array", async () => {
+    const store = memoryStore();
+    const [here, there] = [new ZarrBackend(store), new ZarrBackend(store, { ifExists: "replace" })];
+    const of = (value: number, length: number, options: object = {}) => {
+      const array = zeros([length, 4], "uint8");
+      array.data.fill(value as never);
+      return there.save(array, "a", options);
+    };
+    const seen = async () => {
+      const { shape, data } = (await here.load("a", { selection: [[0, 2]] })) as NdArray;
+      return [...shape, data[0]];
+    };
+    await of(1, 2);
+    expect(await seen()).toEqual([2, 4, 1]);
+    await of(2, 2);
+    expect(await seen()).toEqual([2, 4, 2]);
+    await of(3, 6, { chunkShape: [3, 4] });
+    expect(await seen()).toEqual([2, 4, 3]);
+    await of(4, 6, { chunkShape: [1, 4], shardShape: [3, 4] });
+    expect(await seen()).toEqual([2, 4, 4]);
+    await of(5, 6, { chunkShape: [1, 4], shardShape: [3, 4] });
+    expect(await seen()).toEqual([2, 4, 5]);
+    await there.delete("a");
+    await expect(here.load("a")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 });
