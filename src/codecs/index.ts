@@ -40,6 +40,7 @@ export {
 } from "./roi/roi.ts";
 export { roiArchiveCodec } from "./roi/roi-archive-codec.ts";
 export { roiCodec } from "./roi/roi-codec.ts";
+export { type LabelRoiOptions, roisFromLabels } from "./roi/rois-from-labels.ts";
 export type { SharpLoader, SharpModule } from "./sharp-image.ts";
 export { textCodec } from "./text.ts";
 export { encodeTiff, type TiffOptions } from "./tiff/encode.ts";

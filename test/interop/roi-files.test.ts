@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRoi } from "../../src/codecs/roi/check-roi.ts";
 import type { Roi, RoiPoint } from "../../src/codecs/roi/roi.ts";
 import { roiArchiveCodec } from "../../src/codecs/roi/roi-archive-codec.ts";
+import { roisFromLabels } from "../../src/codecs/roi/rois-from-labels.ts";
+import { ndArray } from "../../src/core/nd-array.ts";
 import { decode, encode } from "../codecs/codec-calls.ts";
 import { everyRoi } from "../codecs/roi-values.ts";
 import { isPythonExpected, runPython, runPythonCode } from "../support/python.ts";
@@ -91,6 +93,37 @@ describe.skipIf(!isPythonExpected)("roifile", () => {
       else expect(loaded).toEqual(expected);
     }
     expect(again).toHaveLength(ours.length);
+  });
+
+  it("reads the regions of an image of labels, each of the pixels that it has", async () => {
+    const [height, width] = [40, 60];
+    const labels = ndArray(
+      Uint16Array.from({ length: height * width }, (_, i) => {
+        const [y, x] = [Math.floor(i / width), i % width];
+        const distance = Math.hypot(y - 20, (x % 20) - 10);
+        return distance < 9 && distance >= 3 ? 1 + Math.floor(x / 20) : 0;
+      }),
+      [height, width],
+    );
+    const rois = [...roisFromLabels(labels), ...roisFromLabels(labels, { as: "mask" })];
+    await writeFile(join(folder, "labels.roi.zip"), await encode(roiArchiveCodec, rois));
+    const script = `
+import json, roifile
+def area(points):
+    x, y = points[:, 0].astype(float), points[:, 1].astype(float)
+    return float(sum(x[i] * y[(i + 1) % len(x)] - x[(i + 1) % len(x)] * y[i] for i in range(len(x)))) / 2
+seen = []
+for roi in roifile.roiread("labels.roi.zip"):
+    parts = roi.coordinates(multi=True)
+    parts = parts if isinstance(parts, list) else [parts]
+    seen.append([roi.name, int(roi.properties["label"]), abs(sum(area(part) for part in parts)), int(roi.properties["area"])])
+print(json.dumps(seen))`;
+    const read = JSON.parse(runPythonCode(script, folder)) as [string, number, number, number][];
+    expect(read).toHaveLength(rois.length);
+    for (const [name, label, filled, area] of read) {
+      const pixels = [...labels.data].filter((value) => value === label).length;
+      expect([name, filled, area]).toEqual([String(label), pixels, pixels]);
+    }
   });
 
   it("is read by us, and written back byte by byte", async () => {
