@@ -1,9 +1,10 @@
 /** One value that several paths of a batch want. */
+
+import type { ByteBudget } from "../../src/core/byte-budget.ts";
 import type { DataSource, LoadOptions } from "../../src/core/data-source.ts";
 import { type ErrorContext, isStorageError, StorageError, toStorageError } from "../../src/core/errors.ts";
 import type { AxisSelection } from "../../src/core/nd-array.ts";
 import type { Batch } from "./batch.ts";
-import type { ByteBudget } from "./byte-budget.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 import { loadParts } from "./source-value.ts";
 

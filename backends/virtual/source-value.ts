@@ -1,4 +1,6 @@
 /** Values of sources, whole or in part. */
+
+import type { ByteBudget } from "../../src/core/byte-budget.ts";
 import { describe } from "../../src/core/checks.ts";
 import type { DataSource, LoadOptions } from "../../src/core/data-source.ts";
 import { dtypes } from "../../src/core/dtype.ts";
@@ -14,7 +16,6 @@ import {
 } from "../../src/core/nd-array.ts";
 import { isRegionSource, type RegionSource } from "../../src/core/region.ts";
 import { type ResolvedSelection, resolveSelection } from "../../src/core/selection.ts";
-import type { ByteBudget } from "./byte-budget.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 
 const WHOLE: readonly AxisSelection[] = [];
@@ -68,9 +69,9 @@ export async function loadParts(
   }
   const { byteLength = 0, dtype, shape } = await source.stat(address, options);
   const expected = dtype === undefined || shape === undefined ? byteLength : byteLengthOf({ dtype, shape });
-  return budget.hold(expected, async (actual) => {
+  return budget.run(expected, async (holds) => {
     const value = await source.load(address, options);
-    if (isNdArray(value)) actual(value.data.byteLength);
+    if (isNdArray(value)) holds(value.data.byteLength);
     return parts.map((part, index) =>
       outcomeOf(() => {
         // The last of those who want it all may keep what was loaded.
@@ -107,7 +108,7 @@ async function loadRegions(
     }
     return outcomes;
   }
-  return budget.hold(around * dtypes[full.dtype].itemSize, async () => {
+  return budget.run(around * dtypes[full.dtype].itemSize, async () => {
     const selection = start.map((from, axis) => [from, stop[axis] as number] as const);
     const array = await source.readRegion(address, selection, options);
     return boxes.map((box) => {

@@ -1,6 +1,7 @@
 /** One tree of paths over the values of several backends. */
 import type { BackendBase, DirectoryEntry } from "../../src/core/backend.ts";
 import { type BatchOptions, mapBatch } from "../../src/core/batch.ts";
+import { ByteBudget } from "../../src/core/byte-budget.ts";
 import type { OperationOptions } from "../../src/core/byte-store.ts";
 import type { Capabilities } from "../../src/core/capabilities.ts";
 import { checkInteger, checkSameLength } from "../../src/core/checks.ts";
@@ -21,7 +22,6 @@ import {
 } from "../../src/core/region.ts";
 import { VirtualBackend } from "../../src/core/special-backends.ts";
 import { Batch } from "./batch.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { workspaceCapabilities } from "./capabilities.ts";
 import { Latest } from "./latest.ts";
 import type { WorkspaceEntry, WorkspaceMapping } from "./mapping.ts";

@@ -4,6 +4,7 @@
  * @see OpenHCS, `VFSConfig.materialization_backend`
  */
 import type { BackendBase } from "../core/backend.ts";
+import { ByteBudget } from "../core/byte-budget.ts";
 import type { OperationOptions } from "../core/byte-store.ts";
 import { checkAborted, checkInteger, checkOpen } from "../core/checks.ts";
 import type { IfExists, SaveOptions } from "../core/data-sink.ts";
@@ -12,7 +13,6 @@ import { StorageError, throwFailures, toStorageError } from "../core/errors.ts";
 import { joinKey, normalizeKey } from "../core/key.ts";
 import { naturalSort } from "../core/natural-sort.ts";
 import type { StorageBackend } from "../core/storage-backend.ts";
-import { ByteBudget } from "./byte-budget.ts";
 import { needOperation } from "./need-operation.ts";
 import { bytesOf, keyIn } from "./store-of.ts";
 

@@ -1,5 +1,5 @@
 /** Keeps what several hold in memory at once below a number of bytes. */
-import { checkAborted } from "../core/checks.ts";
+import { checkAborted } from "./checks.ts";
 
 interface Waiter {
   readonly byteLength: number;
@@ -21,12 +21,22 @@ export class ByteBudget {
     return this.#used;
   }
 
-  /** Runs work that holds so many bytes, as soon as there is room. */
-  async run<T>(byteLength: number, work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs work that holds so many bytes, as soon as there is room.
+   *
+   * @param work - May say that it holds more than was thought: nobody else gets in until that has room too.
+   */
+  async run<T>(byteLength: number, work: (holds: (byteLength: number) => void) => Promise<T>): Promise<T> {
     const giveBack = await this.take(byteLength);
+    let extra = 0;
     try {
-      return await work();
+      return await work((actual) => {
+        const more = Math.max(0, actual - byteLength - extra);
+        this.#used += more;
+        extra += more;
+      });
     } finally {
+      this.#used -= extra;
       giveBack();
     }
   }
