@@ -170,6 +170,12 @@ describe("saveBatch", () => {
     expect(backend.calls).not.toEqual([]);
   });
 
+  it("saves one value above another where keys are flat", async () => {
+    const backend = holding({}, { capabilities: { flatKeys: true, requiresFilesystemValidation: false } });
+    const results = await backend.saveBatch([1, 2], ["n/a", "n/a/b"]);
+    expect(results.map(({ status }) => status)).toEqual(["created", "created"]);
+  });
+
   it("passes over or replaces what exists when told to", async () => {
     const backend = holding({ a: file(0) });
     const [skipped] = await backend.saveBatch([1], ["a"], { ifExists: "skip" });

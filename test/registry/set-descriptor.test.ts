@@ -92,6 +92,7 @@ describe("a described set", () => {
     const set = new BackendSet(createRegistry(), {
       memory: { use: "memory" },
       within: { use: "zarr", store: { use: "memory" } },
+      deep: { use: "zarr", store: { use: "zip", archive: "a.zip", store: { use: "memory" } } },
       upon: { use: "zarr", store: "memory" },
     });
     set.set("live", new MemoryBackend());
@@ -106,6 +107,7 @@ describe("a described set", () => {
     expect(descriptor.unavailable).toEqual({
       memory: '"memory" keeps its values in the memory of one process',
       within: '"memory" keeps its values in the memory of one process',
+      deep: '"memory" keeps its values in the memory of one process',
       live: "it is a live object of another process",
       code: 'its backend "ad-hoc" was registered in code; as a plug-in, another process finds it',
     });
@@ -119,6 +121,9 @@ describe("a described set", () => {
     }
     await using own = await fromDescriptor(descriptor, { instances: { MEMORY: { use: "memory" } } });
     expect((await own.get("memory")).name).toBe("memory");
+    const raw = new BackendSet(createRegistry(), { Raw: { use: "disk", root: "/data" } }).toDescriptor();
+    await using instead = await fromDescriptor(raw, { instances: { raw: { use: "memory" } } });
+    expect([instead.keys(), (await instead.get("RAW")).key]).toEqual([["raw"], "memory"]);
   });
 
   it("of a manager has its set, and what is only the manager's stays", () => {

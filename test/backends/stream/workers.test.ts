@@ -145,6 +145,25 @@ describe("the memory of a message", () => {
     expect(await watched(1)).toEqual([{ bytes: expect.any(Number), left: 0 }]);
   });
 
+  it("that was handed over leaves its window when it is answered", async () => {
+    const receiver = new Receiver();
+    closers.push(() => receiver.close());
+    const { port1, port2 } = new MessageChannel();
+    receiver.attach(port2);
+    const backend = sending({ viewers: [messagePortTransport(port1)], windowBytes: 2500 });
+    const stop = new AbortController();
+    const first = receiver.serve(() => {}, { signal: stop.signal });
+    for (let i = 0; i < 8; i++) await backend.save(image(i, [20, 20]), "a");
+    stop.abort();
+    await first;
+    // Two fit into the window beside each other, however many went before them.
+    const saves = ["b", "c"].map((path) => backend.save(image(1, [20, 20]), path));
+    await until(() => receiver.waiting === 2);
+    expect(backend.report()[0]).toMatchObject({ underWay: 2, waiting: 0 });
+    collecting(receiver);
+    await Promise.all(saves);
+  });
+
   it("is copied where other viewers get the message too", async () => {
     const [first] = await watched(2);
     expect(first?.left).toBe(first?.bytes);
