@@ -142,6 +142,13 @@ export type {
 export { escapeGlob, globMatcher } from "./core/glob.ts";
 export { type InPlaceReader, type InPlaceValue, inPlaceReader } from "./core/in-place.ts";
 export {
+  type ByteJournal,
+  isJournalling,
+  type JournallingStore,
+  type UnfinishedSearch,
+  type UnfinishedValue,
+} from "./core/journalled-write.ts";
+export {
   baseName,
   compareKeys,
   encodeKey,

@@ -1,4 +1,5 @@
 /** Writes one value of a disk store piece by piece. */
+import { basename } from "node:path";
 import { crc32c, crc32cHex } from "../../src/codecs/crc32c.ts";
 import type {
   ByteSource,
@@ -11,11 +12,14 @@ import type {
 } from "../../src/core/byte-store.ts";
 import { byteSourceLength } from "../../src/core/byte-store.ts";
 import { checkAborted, checkInteger, checkOpen } from "../../src/core/checks.ts";
-import { type ErrorContext, isStorageError } from "../../src/core/errors.ts";
+import { type ErrorContext, isStorageError, runAll } from "../../src/core/errors.ts";
+import type { ByteJournal } from "../../src/core/journalled-write.ts";
 import type { KeptBytes } from "../../src/core/resumable-write.ts";
 import { translateErrno } from "./errno.ts";
+import type { JournalFile } from "./journal-file.ts";
 import { CHECKPOINT_BYTES, crcOfFile, type PartialFile } from "./partial-file.ts";
-import type { TempFile } from "./temp-file.ts";
+import type { Durability, TempFile } from "./temp-file.ts";
+import { journalledName, parseJournalledName } from "./temp-name.ts";
 
 /** What the store lends its writer. */
 export interface WriterHost {
@@ -23,6 +27,7 @@ export interface WriterHost {
   readonly publish: (file: TempFile, options: WriteOptions) => Promise<WriteResult>;
   /** Called once, when the writer is done with. */
   readonly released: () => void;
+  readonly durability: Durability;
   /** Options that the writer was opened with. */
   readonly options: WriteOptions;
   readonly context: ErrorContext;
@@ -36,6 +41,8 @@ export class DiskByteWriter implements ByteWriter {
   readonly kept?: KeptBytes | undefined;
   /** There if the writer was asked to go on with an earlier one. */
   readonly suspend?: () => Promise<void>;
+  /** There if the writer was asked to keep one. */
+  readonly journal?: ByteJournal;
   readonly #file: TempFile;
   readonly #host: WriterHost;
   readonly #pending = new Set<Promise<void>>();
@@ -48,13 +55,16 @@ export class DiskByteWriter implements ByteWriter {
   #isOpen = true;
   readonly #partial: PartialFile | undefined;
   #marked = 0;
+  readonly #journal: JournalFile | undefined;
 
   /** @param partial - The beginning that it goes on with, and leaves for the next one. */
-  constructor(file: TempFile, host: WriterHost, partial?: PartialFile) {
+  constructor(file: TempFile, host: WriterHost, partial?: PartialFile, journal?: JournalFile) {
     this.#file = file;
     this.#host = host;
     this.#crc = host.options.checksum === undefined ? undefined : 0;
     this.#partial = partial;
+    this.#journal = journal;
+    if (journal !== undefined) this.journal = this.#journalOf(journal);
     if (partial === undefined) return;
     this.kept = partial.kept;
     const { byteLength = 0, crc32c = 0 } = partial.kept ?? {};
@@ -119,8 +129,38 @@ export class DiskByteWriter implements ByteWriter {
     // The file must not be closed under a write: its descriptor could belong to another file by then.
     await Promise.allSettled(this.#pending);
     try {
-      await this.#file.discard();
+      // The bytes first: a journal without them says nothing, and they without it could not be told from others.
+      await runAll([() => this.#file.discard(), () => this.#journal?.remove()], "A value could not be thrown away");
     } finally {
+      this.#host.released();
+    }
+  }
+
+  #journalOf(file: JournalFile): ByteJournal {
+    const { context, durability } = this.#host;
+    const translated = async (work: Promise<void>) => {
+      await work.catch((error: unknown) => {
+        throw translateErrno(error, context);
+      });
+    };
+    return {
+      append: (bytes) => translated(file.append(bytes)),
+      sync: () => translated(file.sync(this.#file, durability)),
+      remove: () => translated(file.remove()),
+      setAside: () => translated(this.#setAside(file)),
+    };
+  }
+
+  async #setAside(journal: JournalFile): Promise<void> {
+    if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
+    if (!this.#isOpen) return journal.leave();
+    this.#isOpen = false;
+    await Promise.allSettled(this.#pending);
+    const { id = "" } = parseJournalledName(basename(this.#file.path)) ?? {};
+    try {
+      await this.#file.renameTo(journalledName({ id, part: "data", isSetAside: true }));
+    } finally {
+      await runAll([() => this.#file.leave(), () => journal.leave()], "A value could not be set aside");
       this.#host.released();
     }
   }
@@ -168,7 +208,8 @@ export class DiskByteWriter implements ByteWriter {
       return checksum === undefined ? result : { ...result, checksum };
     } catch (error) {
       const failure = translateErrno(error, context);
-      if (!isStorageError(failure, "ABORTED")) await this.#discard();
+      // What a journal tells of stays: whoever reads it takes it for stored.
+      if (!isStorageError(failure, "ABORTED") && this.#journal === undefined) await this.#discard();
       throw failure;
     }
   }

@@ -1,12 +1,21 @@
 /** What killed processes leave behind, and how it goes away. */
-import { lstat, readdir, unlink } from "node:fs/promises";
+import { lstat, open, readdir, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { OperationOptions } from "../../src/core/byte-store.ts";
 import { checkAborted } from "../../src/core/checks.ts";
 import { joinKey } from "../../src/core/key.ts";
 import { unlessErrno } from "./errno.ts";
+import { readJournalLine } from "./journal-file.ts";
+import type { Place } from "./place.ts";
 import { breakDeadLock, isLockName, lockOwner } from "./process-lock.ts";
-import { isOnThisMachine, isOwnerDead, isTempName, parsePartialName, tempOwner } from "./temp-name.ts";
+import {
+  isOnThisMachine,
+  isOwnerDead,
+  isTempName,
+  parseJournalledName,
+  parsePartialName,
+  tempOwner,
+} from "./temp-name.ts";
 
 /** A temporary file that nobody will finish. */
 export interface Leftover {
@@ -29,20 +38,30 @@ export interface LeftoverOptions extends OperationOptions {
   readonly olderThanMs?: number | undefined;
 }
 
-/** Finds the leftovers of dead processes below a directory. Links are not followed. */
-export async function* findLeftovers(
-  directory: string,
-  key: string,
-  options: LeftoverOptions,
-): AsyncGenerator<Leftover> {
+/** Finds the leftovers of dead processes below the prefix of a place. Links are not followed. */
+export async function* findLeftovers(place: Place, options: LeftoverOptions): AsyncGenerator<Leftover> {
+  const key = place.key(options.prefix ?? "");
+  const path = await unlessErrno(place.realPath(key), "ENOENT", "ENOTDIR");
+  if (path !== undefined) yield* leftoversBelow(path, key, options);
+}
+
+async function* leftoversBelow(directory: string, key: string, options: LeftoverOptions): AsyncGenerator<Leftover> {
   checkAborted(options.signal, { operation: "findLeftovers" });
-  const entries = await unlessErrno(readdir(directory, { withFileTypes: true }), "ENOENT", "ENOTDIR");
-  for (const entry of entries ?? []) {
+  const entries = (await unlessErrno(readdir(directory, { withFileTypes: true }), "ENOENT", "ENOTDIR")) ?? [];
+  const journals = new Set(
+    await journalsOf(
+      directory,
+      entries.map(({ name }) => name),
+    ),
+  );
+  for (const entry of entries) {
     const path = join(directory, entry.name);
     const relative = joinKey(key, entry.name);
     if (entry.isDirectory()) {
-      yield* findLeftovers(path, relative, options);
+      yield* leftoversBelow(path, relative, options);
     } else if (isTempName(entry.name)) {
+      // Not to be thrown away: whoever wrote the journal can finish the value.
+      if (journals.has(parseJournalledName(entry.name)?.id ?? "")) continue;
       // Gone meanwhile: its process was alive after all, or somebody else cleans up too.
       const stat = await unlessErrno(lstat(path), "ENOENT");
       if (stat === undefined || !(await isLeftover(path, stat.mtimeMs, options.olderThanMs))) continue;
@@ -60,6 +79,19 @@ export async function removeLeftover(
   const path = join(root, leftover.path);
   if (isLockName(basename(path))) await breakDeadLock(path, olderThanMs !== undefined);
   else await unlessErrno(unlink(path), "ENOENT");
+}
+
+/** The ids of the journals in a folder that have begun. */
+async function journalsOf(directory: string, names: readonly string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const name of names) {
+    const journal = parseJournalledName(name);
+    if (journal?.part !== "journal") continue;
+    const handle = await unlessErrno(open(join(directory, name)), "ENOENT");
+    const line = await (handle && readJournalLine(handle))?.finally(() => handle?.close());
+    if (line !== undefined) ids.push(journal.id);
+  }
+  return ids;
 }
 
 async function isLeftover(path: string, modifiedMs: number, olderThanMs: number | undefined): Promise<boolean> {

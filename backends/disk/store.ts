@@ -24,6 +24,7 @@ import type { StoreCapabilities } from "../../src/core/capabilities.ts";
 import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, StorageError } from "../../src/core/errors.ts";
 import type { InPlaceReader, InPlaceValue } from "../../src/core/in-place.ts";
+import type { JournallingStore } from "../../src/core/journalled-write.ts";
 import { isInside } from "../../src/core/key.ts";
 import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { crcOf } from "./byte-writer.ts";
@@ -39,16 +40,18 @@ import {
   syncDirectories,
 } from "./entries.ts";
 import { errnoOf, translateErrno, unlessErrno } from "./errno.ts";
-import type { NamePolicy, PathRules } from "./key-names.ts";
 import { findLeftovers, type Leftover, type LeftoverOptions, removeLeftover } from "./leftovers.ts";
 import { OpenValue } from "./open-value.ts";
 import { withPathLock } from "./path-locks.ts";
 import { type Location, Place } from "./place.ts";
-import { DEFAULT_WAITING, type LockWaiting } from "./process-lock.ts";
+import { DEFAULT_WAITING } from "./process-lock.ts";
 import { found, isDirectoryError, notADirectory } from "./store-errors.ts";
+import type { DiskStoreOptions } from "./store-options.ts";
 import { type Durability, transferConditions } from "./temp-file.ts";
 import { ValueNow } from "./value-now.ts";
 import { ValueWrites } from "./value-writes.ts";
+
+export type { DiskStoreOptions } from "./store-options.ts";
 
 const capabilities: StoreCapabilities = {
   write: true,
@@ -64,26 +67,6 @@ const capabilities: StoreCapabilities = {
   persistent: true,
 };
 
-/** Options of a {@link DiskStore}. */
-export interface DiskStoreOptions {
-  /** Folder that contains everything; made by the first write. Default: the whole file system. */
-  readonly root?: string | undefined;
-  /** How far a write is safe when it is done. Default `"full"`. */
-  readonly durability?: Durability | undefined;
-  /** Whether writers that ask for it write past the cache of the system. Default `"auto"`: unless durability is `"none"`. */
-  readonly direct?: "never" | "auto" | undefined;
-  /** Whether short calls to a local file system are made on the calling thread. Default `"auto"`. */
-  readonly inPlace?: "never" | "auto" | undefined;
-  /** Name in messages. Default `"disk"`. */
-  readonly name?: string | undefined;
-  /** Which names are written. Default `"system"`. */
-  readonly names?: NamePolicy | undefined;
-  /** Whose rules paths follow. Default: those of this system; tests try others. */
-  readonly rules?: PathRules | undefined;
-  /** How a conditional write waits for one of another process: it looks every 2 ms, for at most 30 s. */
-  readonly waiting?: Partial<LockWaiting> | undefined;
-}
-
 /**
  * Keys to files. Each write is a temporary file in the same directory, made durable, then renamed over its key (or
  * linked, where nothing may be there): a reader, a crash and a full disk see the old value or the new one.
@@ -91,11 +74,12 @@ export interface DiskStoreOptions {
  * Links are followed as far as the root reaches; one that leads out of a configured root is described as a link, and
  * refused by reads and writes. A write through a link replaces what it leads to.
  */
-export class DiskStore implements DirectoryStore, InPlaceReader {
+export class DiskStore implements DirectoryStore, InPlaceReader, JournallingStore {
   readonly name: string;
   readonly capabilities = capabilities;
   /** How far a write is safe when it is done. */
   readonly durability: Durability;
+  readonly findUnfinished: JournallingStore["findUnfinished"];
   readonly #place: Place;
   readonly #writes: ValueWrites;
   #isOpen = true;
@@ -108,6 +92,7 @@ export class DiskStore implements DirectoryStore, InPlaceReader {
     // What need not reach the device is in the cache sooner; what must is faster without it.
     const goesDirect = (options.direct ?? "auto") === "auto" && this.durability !== "none";
     this.#writes = new ValueWrites({ place: this.#place, durability: this.durability, goesDirect, waiting });
+    this.findUnfinished = (search = {}) => this.#writes.findUnfinished(search, this.name);
   }
 
   /** Absolute path of the root. */
@@ -315,9 +300,7 @@ export class DiskStore implements DirectoryStore, InPlaceReader {
     const context = { backend: this.name, operation: "findLeftovers", identifier: options.prefix ?? "" };
     checkOpen(this.#isOpen, `Store "${this.name}"`, context);
     try {
-      const key = this.#place.key(options.prefix ?? "");
-      const path = await unlessErrno(this.#place.realPath(key), "ENOENT", "ENOTDIR");
-      if (path !== undefined) yield* findLeftovers(path, key, options);
+      yield* findLeftovers(this.#place, options);
     } catch (error) {
       throw translateErrno(error, context);
     }

@@ -195,6 +195,11 @@ export class TempFile {
     return published;
   }
 
+  /** Resolves when the directories that were made for files of this store are durable. */
+  directoriesMade(): Promise<void> {
+    return this.#settings.place.directoriesMade();
+  }
+
   /** Gives the file another temporary name. */
   async renameTo(name: string): Promise<void> {
     const path = join(this.target.directory, name);
@@ -321,6 +326,15 @@ async function keepOwnerAndMode(handle: FileHandle, stat: BigIntStats, old: BigI
   // First the owner: changing it clears the set-user-ID bit of the mode.
   if (isRoot && (stat.uid !== old.uid || stat.gid !== old.gid)) await handle.chown(Number(old.uid), Number(old.gid));
   if ((stat.mode & 0o7777n) !== (old.mode & 0o7777n)) await handle.chmod(Number(old.mode & 0o7777n));
+}
+
+/** Writes all of some bytes at a position, however many the device takes at a time. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    const { bytesWritten } = await handle.write(bytes, at, bytes.byteLength - at, position + at);
+    if (bytesWritten === 0) throw new StorageError("NO_SPACE", "The device takes no more bytes");
+    at += bytesWritten;
+  }
 }
 
 /** The parts for one system call. */

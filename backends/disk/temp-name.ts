@@ -64,6 +64,36 @@ export function parsePartialName(name: string): PartialName | undefined {
   return { value, origin, isSetAside: state === "s", kept };
 }
 
+/** One of the two files of a value that is written with a journal. */
+export interface JournalledName {
+  /** What the two have in common. */
+  readonly id: string;
+  readonly part: "data" | "journal";
+  /** Its process does not go on with it. Only of the data: the journal stays as it is. */
+  readonly isSetAside: boolean;
+}
+
+const JOURNALLED = /\.([vw])([0-9a-f]{16})([dj])$/;
+
+/** An id for {@link journalledName}. */
+export function newJournalId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+/** A name for one of the two files, of this process. */
+export function journalledName({ id, part, isSetAside }: JournalledName): string {
+  const { host, pid, started } = thisProcess();
+  const label = `${isSetAside ? "w" : "v"}${id}${part === "data" ? "d" : "j"}`;
+  return `${TEMP_PREFIX}${host}.${pid}.${started}.${label}`;
+}
+
+/** What the name of a file of a value with a journal says; `undefined` for all other names. */
+export function parseJournalledName(name: string): JournalledName | undefined {
+  const [, state, id = "", part] = JOURNALLED.exec(name) ?? [];
+  if (state === undefined || tempOwner(name) === undefined) return undefined;
+  return { id, part: part === "d" ? "data" : "journal", isSetAside: state === "w" };
+}
+
 /** True for names that are never listed and never keys. */
 export function isTempName(name: string): boolean {
   return name.startsWith(TEMP_PREFIX);

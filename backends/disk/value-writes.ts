@@ -2,14 +2,19 @@
 import type { BigIntStats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { ByteWriter, WriteOptions, WriteResult } from "../../src/core/byte-store.ts";
-import { checkAborted } from "../../src/core/checks.ts";
+import { checkAborted, checkOpen } from "../../src/core/checks.ts";
 import { type ErrorContext, runAll } from "../../src/core/errors.ts";
+import type { UnfinishedSearch, UnfinishedValue } from "../../src/core/journalled-write.ts";
 import type { OpenByteWriterOptions } from "../../src/core/resumable-write.ts";
 import { DiskByteWriter } from "./byte-writer.ts";
+import { translateErrno } from "./errno.ts";
+import { JournalFile } from "./journal-file.ts";
 import { PartialFile } from "./partial-file.ts";
 import type { WriteTarget } from "./place.ts";
 import { isDirectoryError } from "./store-errors.ts";
-import { beginWithCopy, etagOf, type OpenTemp, TempFile, type WriteSettings } from "./temp-file.ts";
+import { beginEmpty, beginWithCopy, etagOf, type OpenTemp, TempFile, type WriteSettings } from "./temp-file.ts";
+import { journalledName, newJournalId } from "./temp-name.ts";
+import { findUnfinished, type UnfinishedHost } from "./unfinished.ts";
 
 /** Two files within this time may have got the same modification time from the clock; further back, it was set back. */
 const CLOCK_JUMP_NS = 1_000_000_000n;
@@ -52,27 +57,73 @@ export class ValueWrites {
 
   /** Opens a writer for a value that comes in pieces. */
   async openWriter(key: string, options: OpenByteWriterOptions, context: ErrorContext): Promise<ByteWriter> {
+    if (options.journal !== undefined) return this.#openJournalled(key, options, options.journal, context);
     const partial = options.resume === undefined ? undefined : new PartialFile(options.resume.origin);
     const begin = partial && ((target: WriteTarget) => partial.begin(target, options.signal, context));
     const file = await this.#open(key, options, context, begin);
     if (options.direct === "auto" && this.#settings.goesDirect) await this.#goDirect(file);
+    return this.#writerOf(file, options, context, partial);
+  }
+
+  /** Values that are being written with a journal, or were; see `JournallingStore`. */
+  async *findUnfinished(search: UnfinishedSearch, backend: string): AsyncGenerator<UnfinishedValue> {
+    const context = { backend, operation: "findUnfinished", identifier: search.key ?? search.prefix ?? "" };
+    checkOpen(this.#isOpen, `Store "${backend}"`, context);
+    const goOn: UnfinishedHost["goOn"] = async (key, begin, journal) => {
+      const options = { ifAbsent: true };
+      const file = await this.#open(key, options, context, begin);
+      return this.#writerOf(file, options, context, undefined, await JournalFile.reopen(journal));
+    };
+    try {
+      yield* findUnfinished(this.#settings.place, search, { goOn, context });
+    } catch (error) {
+      throw translateErrno(error, context);
+    }
+  }
+
+  async #openJournalled(
+    key: string,
+    options: OpenByteWriterOptions,
+    first: Uint8Array,
+    context: ErrorContext,
+  ): Promise<ByteWriter> {
+    const id = newJournalId();
+    const name = journalledName({ id, part: "data", isSetAside: false });
+    const file = await this.#open(key, options, context, (target) => beginEmpty(target, name));
+    if (options.direct === "auto" && this.#settings.goesDirect) await this.#goDirect(file);
+    try {
+      return await this.#writerOf(file, options, context, undefined, await JournalFile.create(file, id, first));
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  async #writerOf(
+    file: TempFile,
+    options: OpenByteWriterOptions,
+    context: ErrorContext,
+    partial: PartialFile | undefined,
+    journal?: JournalFile,
+  ): Promise<ByteWriter> {
     const host = {
       publish: (from: TempFile, conditions: WriteOptions) => this.#publish(from, conditions, context),
       released: () => this.#writers.delete(writer),
+      durability: this.#settings.durability,
       options,
       context,
     };
-    const writer: DiskByteWriter = new DiskByteWriter(file, host, partial);
+    const writer: DiskByteWriter = new DiskByteWriter(file, host, partial, journal);
     this.#writers.add(writer);
     // The store may have been closed meanwhile, and would not have seen this writer.
     if (!this.#isOpen) await writer.abort();
     return writer;
   }
 
-  /** Discards what is being written piece by piece and not closed. */
+  /** Discards what is being written piece by piece and not closed; what is in a journal is set aside. */
   async close(): Promise<void> {
     this.#isOpen = false;
-    const aborts = [...this.#writers].map((writer) => () => writer.abort());
+    const aborts = [...this.#writers].map((writer) => () => writer.journal?.setAside() ?? writer.abort());
     await runAll(aborts, "Not everything that was being written could be discarded");
   }
 

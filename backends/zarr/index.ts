@@ -11,7 +11,7 @@ import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor
 import type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
 import type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 import type { ZarrOptions } from "./options.ts";
-import type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
+import type { AttributeChange, LiveFrames, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
 export type { ZarrBackend, ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend.ts";
 export type { Cast } from "./cast.ts";
@@ -22,7 +22,7 @@ export type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 export type { Attributes, NamedConfiguration } from "./metadata.ts";
 export type { ArrayLayoutOptions, NewArrayOptions } from "./new-array.ts";
 export type { ZarrOptions } from "./options.ts";
-export type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
+export type { AttributeChange, LiveFrames, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
 /**
  * Opens whatever array or group is at a path of a store. The reader is loaded at the first call.
@@ -38,6 +38,19 @@ export async function openZarr(
 ): Promise<ZarrArray | ZarrGroup> {
   const { openZarrNode } = await import("./reader.ts");
   return openZarrNode(store, path, options);
+}
+
+/**
+ * Opens the frames of an acquisition that may be under way in another process, those of its open shard too: `sluice` wrote
+ * it to a disk, with `journal: "auto"`. Elsewhere, frames are there when their shard is.
+ *
+ * @param store - Stays the caller's.
+ * @param path - Key of the source's array.
+ * @throws A `StorageError`: those of {@link openZarr}; `UNSUPPORTED` for an array that has no chunk for each frame.
+ */
+export async function openLiveFrames(store: ByteStore, path: string, options?: OperationOptions): Promise<LiveFrames> {
+  const { openLiveFramesOf } = await import("./live-frames.ts");
+  return openLiveFramesOf(store, path, options);
 }
 
 /**
@@ -127,18 +140,22 @@ export async function consolidateMetadata(
 }
 
 /**
- * Finds what killed processes left in hierarchies, and removes it if told to: arrays that were being saved or removed. One
- * that was away from its place for another to come goes back.
+ * Finds what killed processes left in hierarchies: arrays that were being saved or removed, and shards of acquisitions.
+ * Changes nothing unless told to.
  *
- * @param search - `remove`: default false, which changes nothing; `olderThanMs`: how long it must have been quiet, by
- * default a day; `path`: where to look.
+ * @param search - `finish`: default false; shards are stored with the frames that are there, and the shape shows them.
+ * `remove`: default false; finishes shards, and removes the rest, but for an array that was away from its place for
+ * another to come, which goes back. `path`: where to look. `olderThanMs`: how long it must have been quiet.
+ * @returns What was found; of shards, how many frames are there. What a living process writes is not.
  */
 export async function recoverZarr(
   store: ByteStore,
-  search: LeftoverSearch & { readonly remove?: boolean | undefined } = {},
+  search: LeftoverSearch & { readonly remove?: boolean | undefined; readonly finish?: boolean | undefined } = {},
 ): Promise<ZarrLeftover[]> {
-  const { findZarrLeftovers, removeZarrLeftovers } = await import("./leftovers.ts");
-  return search.remove ? removeZarrLeftovers(store, search) : findZarrLeftovers(store, search);
+  const { findZarrLeftovers, orphanedShards, removeZarrLeftovers } = await import("./leftovers.ts");
+  const { remove = false, finish = remove } = search;
+  const shards = await orphanedShards(store, search, finish);
+  return [...shards, ...(await (remove ? removeZarrLeftovers : findZarrLeftovers)(store, search))];
 }
 
 /** The `zarr` backend: values of a hierarchy in any byte store, and frames of acquisitions. */

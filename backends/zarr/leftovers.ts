@@ -12,27 +12,35 @@ export interface ZarrLeftover {
   readonly key: string;
   /**
    * `unfinished`: an array that was being saved; `replaced`: one that was away from its place for another to come;
-   * `removed`: one that was being removed; `claim`: a place without directories where one of these was under way.
+   * `removed`: one that was being removed; `claim`: a place without directories where one of these was under way;
+   * `shard`: one of an acquisition, of which `frames` are there; `well`: images that a well was to get.
    */
-  readonly kind: "unfinished" | "replaced" | "removed" | "claim";
+  readonly kind: "unfinished" | "replaced" | "removed" | "claim" | "shard" | "well";
   /** When it was last changed, in milliseconds since 1970-01-01 UTC; 0 where the store does not know. */
   readonly modifiedMs: number;
   /** Where a `replaced` array belongs, if nothing is there now: it goes back when leftovers are removed. */
   readonly belongsTo?: string | undefined;
+  /** Of a `shard`: how many of its frames are there, as they were written. They are shown when it is finished. */
+  readonly frames?: number | undefined;
+  /** Of a `shard`: how many frames were announced and are not there; only a power cut takes them. */
+  readonly lostFrames?: number | undefined;
 }
 
 /** Options of `recoverZarr`. */
 export interface LeftoverSearch extends OperationOptions {
   /** Folder to look in. Default: everything. */
   readonly path?: string | undefined;
-  /** How long it must have been quiet: a save may take long. Default one day. */
+  /**
+   * How long it must have been quiet: a save may take long. Default one day. Shards of dead processes of this machine are
+   * found at once, those of other machines only if this is given.
+   */
   readonly olderThanMs?: number | undefined;
   /** Clock, in milliseconds since 1970-01-01 UTC. */
   readonly nowMs?: number | undefined;
 }
 
 const DAY_MS = 24 * 3_600_000;
-const kinds = { new: "unfinished", old: "replaced", gone: "removed" } as const;
+const kinds = { new: "unfinished", old: "replaced", gone: "removed", well: "well" } as const;
 
 /** Finds what killed processes left. Reads every `zarr.json` below the path, and changes nothing. */
 export async function findZarrLeftovers(store: ByteStore, search: LeftoverSearch = {}): Promise<ZarrLeftover[]> {
@@ -70,6 +78,9 @@ export async function removeZarrLeftovers(store: ByteStore, search: LeftoverSear
     if (kind === "claim") {
       await clearBelow(store, key, { signal });
       await dropClaim(store, key, { signal });
+    } else if (kind === "well") {
+      const { removeUnfinishedImages } = await import("./ngff/unfinished-wells.ts");
+      await removeUnfinishedImages(store, key, { signal });
     } else if (!isDirectoryStore(store)) {
       await deleteKeys(store, key, { signal }, () => true);
     } else if (belongsTo === undefined) {
@@ -79,6 +90,23 @@ export async function removeZarrLeftovers(store: ByteStore, search: LeftoverSear
     }
   }
   return found;
+}
+
+/** Finds shards that a killed process was writing, and finishes them if told to; see `recoverShards`. */
+export async function orphanedShards(
+  store: ByteStore,
+  search: LeftoverSearch,
+  finishes: boolean,
+): Promise<ZarrLeftover[]> {
+  const { recoverShards } = await import("./recover-shards.ts");
+  const shards = await recoverShards(store, { ...search, path: normalizeKey(search.path ?? "") }, finishes);
+  return shards.map(({ key, modifiedMs, frames, lostFrames }) => ({
+    key,
+    kind: "shard",
+    modifiedMs,
+    frames,
+    lostFrames,
+  }));
 }
 
 async function describe(store: ByteStore, key: string, modifiedMs: number): Promise<ZarrLeftover> {

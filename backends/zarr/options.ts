@@ -28,6 +28,17 @@ export interface ZarrOptions {
   readonly codec?: "none" | "blosc-zstd" | { readonly name: "blosc-zstd"; readonly level?: number } | undefined;
   /** Size that a shard should have before compression, in bytes. Default 256 MiB. */
   readonly shardBytes?: number | undefined;
+  /**
+   * `"frame"`: each frame is a shard of its own, and its `write` resolves when it is stored and shown, as safe as
+   * `durability` says; for images that come one by one. Default `"auto"`: by `shardBytes`.
+   */
+  readonly shard?: "auto" | "frame" | undefined;
+  /**
+   * `"auto"`: on a disk, shards under way have journals: their frames can be read by other processes, and are kept when
+   * this one is killed. `"never"`: frames can be read, and outlive the process, from when their shard is whole. Default
+   * `"auto"`.
+   */
+  readonly journal?: "auto" | "never" | undefined;
   /** Memory for frames on their way, shared by all sources, in bytes. Default 64 MiB. */
   readonly maxBufferBytes?: number | undefined;
   /** Passed to the disk store for `file:` URIs: what is synced before a shard or a shape is visible. */
@@ -48,6 +59,8 @@ export interface ZarrOptions {
 export interface CheckedZarrOptions {
   readonly codec: ChunkCodec;
   readonly shardBytes: number;
+  readonly shard: "auto" | "frame";
+  readonly journal: "auto" | "never";
   readonly maxBufferBytes: number;
   readonly direct: "never" | "auto";
 }
@@ -62,6 +75,8 @@ const rules: Readonly<Record<keyof ZarrOptions, readonly [wanted: string, test: 
   zarrFormat: ["2 or 3", (value) => value === 2 || value === 3],
   codec: ['"none", "blosc-zstd" or { name: "blosc-zstd", level: 1…9 }', isCodec],
   shardBytes: ["a whole number of bytes ≥ 1", isByteCount],
+  shard: ['"auto" or "frame"', (value) => value === "auto" || value === "frame"],
+  journal: ['"auto" or "never"', (value) => value === "auto" || value === "never"],
   maxBufferBytes: ["a whole number of bytes ≥ 1", isByteCount],
   durability: ['"full", "data" or "none"', (value) => ["full", "data", "none"].includes(value as string)],
   direct: ['"never" or "auto"', (value) => value === "never" || value === "auto"],
@@ -93,10 +108,11 @@ export function checkZarrOptions(options: ZarrOptions): CheckedZarrOptions {
     const list = mistakes.map(({ message }) => message).join("; ");
     throw new StorageError("CONFIG_INVALID", `Zarr options: ${list}`, { backend: "zarr", operation: "open" });
   }
-  const { codec = "none", shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20, direct = "auto" } = options;
+  const { codec = "none", shardBytes = 256 * 2 ** 20, maxBufferBytes = 64 * 2 ** 20 } = options;
+  const { shard = "auto", journal = "auto", direct = "auto" } = options;
   const name = "blosc-zstd";
   const level = typeof codec === "object" ? (codec.level ?? 1) : 1;
-  return { codec: codec === "none" ? codec : { name, level }, shardBytes, maxBufferBytes, direct };
+  return { codec: codec === "none" ? codec : { name, level }, shardBytes, shard, journal, maxBufferBytes, direct };
 }
 
 function findMistakes(options: object): StandardIssue[] {

@@ -3,11 +3,20 @@
  *
  * Chunks are copied into large blocks, blocks go to the store at their position with several under way, and the index
  * follows as the last bytes. While one shard is synced and published, the next one fills.
+ *
+ * Where the store keeps journals, each shard under way has one: as soon as chunks have reached the system, their records
+ * follow, and from then on other processes can read them, and a killed process does not take them along. Chunks that come
+ * while records are on their way go with the next ones.
  */
 import type { ByteStore, ByteWriter } from "../../src/core/byte-store.ts";
 import { type StorageError, toStorageError } from "../../src/core/errors.ts";
 import { BlockPool } from "./block-pool.ts";
-import { ShardIndex } from "./shard.ts";
+import { OpenJournal } from "./open-journal.ts";
+import { type ChunkLocation, ShardIndex } from "./shard.ts";
+import { chunkChecksum, encodeHeader } from "./shard-journal.ts";
+
+/** Writes under way that keep a store busy. */
+const BUSY = 2;
 
 /** Options of a {@link ShardWriter}. */
 export interface ShardWriterOptions {
@@ -29,6 +38,15 @@ export interface ShardWriterOptions {
    * array's shape grows here.
    */
   readonly onShardStored: (chunks: number) => Promise<void>;
+  /** Whether shards under way have journals. */
+  readonly isJournalled: boolean;
+  /**
+   * How long chunks that are recorded may wait until the device has them, in milliseconds; what `sync` does is up to the
+   * store.
+   */
+  readonly syncAfterMs: number;
+  /** Called with the number of chunks that other processes can read, when it has grown. */
+  readonly onReadable: (chunks: number) => void;
   /** Called once, with the first failure. Nothing is written after it. */
   readonly onFailure: (error: StorageError) => void;
 }
@@ -37,11 +55,26 @@ export interface ShardWriterOptions {
 interface OpenShard {
   readonly writer: ByteWriter;
   readonly index: ShardIndex;
-  /** Blocks on their way to the store. */
+  /** Parts of blocks on their way to the store. */
   readonly underWay: Set<Promise<void>>;
-  /** Bytes that went into blocks. */
+  /** Chunks of the shards before it. */
+  readonly firstChunk: number;
+  /** Bytes that were handed to the store. */
   length: number;
+  /** Chunks that have a place. */
   chunks: number;
+  /** There where the shard has a journal. */
+  readonly journal: OpenJournal | undefined;
+}
+
+/** A block that fills. */
+interface OpenBlock {
+  readonly bytes: Uint8Array;
+  filled: number;
+  /** Bytes of it that were handed to the store. */
+  sent: number;
+  underWay: number;
+  isFull: boolean;
 }
 
 /** See the module text. Not reentrant: await one call before the next. */
@@ -51,10 +84,12 @@ export class ShardWriter {
   readonly #isPositional: boolean;
   #shard: OpenShard | undefined;
   #shardNumber = 0;
-  #block: Uint8Array | undefined;
-  #filled = 0;
+  #block: OpenBlock | undefined;
   #publishing: Promise<void> = Promise.resolve();
+  /** Records of chunks are written one after another, also those of different shards. */
+  #recording: Promise<void> = Promise.resolve();
   #chunksStored = 0;
+  #chunksReadable = 0;
   #failure: StorageError | undefined;
 
   constructor(options: ShardWriterOptions) {
@@ -66,6 +101,11 @@ export class ShardWriter {
   /** Chunks in shards that are published, with the shape that shows them. */
   get chunksStored(): number {
     return this.#chunksStored;
+  }
+
+  /** Chunks that other processes can read, and that stay if this one ends. */
+  get chunksReadable(): number {
+    return this.#chunksReadable;
   }
 
   /** Why nothing more is written. */
@@ -86,11 +126,12 @@ export class ShardWriter {
     const block = this.#block;
     const length = head.byteLength + (tail?.byteLength ?? 0);
     // The way of small chunks: room in the shard and in the block, so nothing to wait for.
-    if (shard !== undefined && block !== undefined && this.#filled + length < block.byteLength) {
+    if (shard !== undefined && block !== undefined && block.filled + length < block.bytes.byteLength) {
       if (shard.chunks + 1 < this.#options.chunksPerShard) {
-        this.#enter(shard, length);
-        this.#copy(block, head, 0, head.byteLength);
-        if (tail !== undefined) this.#copy(block, tail, 0, tail.byteLength);
+        const chunk = this.#enter(shard, length);
+        const checksum = copyTo(block, head, 0, head.byteLength, shard.journal && 0);
+        const whole = tail === undefined ? checksum : copyTo(block, tail, 0, tail.byteLength, checksum);
+        this.#isWhole(shard, chunk, whole);
         return;
       }
     }
@@ -109,14 +150,17 @@ export class ShardWriter {
     });
   }
 
-  /** Throws away what is not published. */
+  /** Resolves when every shard that is full is stored and shown. */
+  published(): Promise<void> {
+    return this.#guard(() => this.#publishing);
+  }
+
+  /** Throws away what is not published; what is in journals stays, for whoever recovers it. */
   async abort(): Promise<void> {
     const shard = this.#shard;
     this.#shard = undefined;
     await this.#publishing.catch(() => {});
-    if (shard === undefined) return;
-    await Promise.allSettled(shard.underWay);
-    await shard.writer.abort();
+    if (shard !== undefined) await this.#giveUp(shard);
   }
 
   /** Notes a failure from outside: nothing is written after it. The first one is kept. */
@@ -130,63 +174,132 @@ export class ShardWriter {
   async #append(head: Uint8Array, tail: Uint8Array | undefined): Promise<void> {
     this.#shard ??= await this.#openShard();
     const shard = this.#shard;
-    this.#enter(shard, head.byteLength + (tail?.byteLength ?? 0));
-    await this.#put(shard, head);
-    if (tail !== undefined) await this.#put(shard, tail);
+    const chunk = this.#enter(shard, head.byteLength + (tail?.byteLength ?? 0));
+    const checksum = await this.#put(shard, head, shard.journal && 0);
+    this.#isWhole(shard, chunk, tail === undefined ? checksum : await this.#put(shard, tail, checksum));
     if (shard.chunks === this.#options.chunksPerShard) await this.#endShard(shard);
   }
 
   async #openShard(): Promise<OpenShard> {
-    const { store, direct, path, rank, chunksPerShard } = this.#options;
-    const key = `${path}/c/${this.#shardNumber}${"/0".repeat(rank - 1)}`;
-    const writer = await store.openWriter(key, { direct });
+    const { store, direct, path, rank, chunksPerShard, isJournalled, syncAfterMs } = this.#options;
+    const shard = this.#shardNumber;
+    const key = `${path}/c/${shard}${"/0".repeat(rank - 1)}`;
+    const header = isJournalled ? encodeHeader({ shard, chunksPerShard }) : undefined;
+    const writer = await store.openWriter(key, { direct, journal: header });
+    const { journal } = writer;
     this.#shardNumber++;
-    return { writer, index: new ShardIndex(chunksPerShard), underWay: new Set(), length: 0, chunks: 0 };
+    return {
+      writer,
+      index: new ShardIndex(chunksPerShard),
+      underWay: new Set(),
+      firstChunk: shard * chunksPerShard,
+      length: 0,
+      chunks: 0,
+      journal: journal && new OpenJournal(journal, chunksPerShard, syncAfterMs, (error) => this.fail(error)),
+    };
   }
 
   /** Notes where the next chunk will lie. */
-  #enter(shard: OpenShard, length: number): void {
-    shard.index.set(shard.chunks++, shard.length + this.#filled, length);
+  #enter(shard: OpenShard, length: number): number {
+    const block = this.#block;
+    shard.index.set(shard.chunks, shard.length + (block === undefined ? 0 : block.filled - block.sent), length);
+    return shard.chunks++;
   }
 
-  /** Copies bytes into blocks; full ones go to the store. */
-  async #put(shard: OpenShard, bytes: Uint8Array): Promise<void> {
+  /** Notes that the last chunk is in blocks, and sees to its record. */
+  #isWhole(shard: OpenShard, chunk: number, checksum: number | undefined): void {
+    const { journal } = shard;
+    if (journal === undefined || checksum === undefined) return;
+    journal.note(chunk, shard.index.get(chunk) as ChunkLocation, checksum);
+    this.#record(shard, journal);
+  }
+
+  /** Writes the records of what is whole, after those that are on their way. */
+  #record(shard: OpenShard, journal: OpenJournal): void {
+    if (journal.isWaiting) return;
+    journal.isWaiting = true;
+    this.#recording = this.#recording
+      .then(() => {
+        journal.isWaiting = false;
+        return this.#recordNow(shard, journal);
+      })
+      .catch((error) => this.fail(error));
+  }
+
+  async #recordNow(shard: OpenShard, journal: OpenJournal): Promise<void> {
+    // As long as the store is busy, a part of a block would only wait; most are full by the time it is not.
+    while (shard.underWay.size >= BUSY && shard.length < journal.wholeBytes) await Promise.race(shard.underWay);
+    const { whole, wholeBytes } = journal;
+    if (journal.recorded === whole || this.#failure !== undefined) return;
+    if (shard.length < wholeBytes) this.#send(shard);
+    // Records say what is there: the bytes go first.
+    await Promise.all(shard.underWay);
+    if (this.#failure !== undefined) return;
+    await journal.record(whole);
+    this.#readable(shard.firstChunk + whole);
+  }
+
+  #readable(chunks: number): void {
+    if (chunks <= this.#chunksReadable) return;
+    this.#chunksReadable = chunks;
+    this.#options.onReadable(chunks);
+  }
+
+  /**
+   * Copies bytes into blocks; full ones go to the store.
+   *
+   * @param seed - Checksum of what comes before them; `undefined` if none is wanted. Taken part by part, so that the
+   * store gets its next block in between.
+   */
+  async #put(shard: OpenShard, bytes: Uint8Array, seed?: number): Promise<number | undefined> {
+    let checksum = seed;
     for (let from = 0; from < bytes.byteLength; ) {
       if (this.#failure !== undefined) throw this.#failure;
-      this.#block ??= this.#pool.take();
-      if (this.#block === undefined) {
+      this.#block ??= this.#takeBlock();
+      const block = this.#block;
+      if (block === undefined) {
         await this.#pool.whenGiven();
         continue;
       }
-      const to = Math.min(bytes.byteLength, from + this.#block.byteLength - this.#filled);
-      this.#copy(this.#block, bytes, from, to);
+      const to = Math.min(bytes.byteLength, from + block.bytes.byteLength - block.filled);
+      checksum = copyTo(block, bytes, from, to, checksum);
       from = to;
-      if (this.#filled === this.#block.byteLength) this.#flush(shard);
+      if (block.filled === block.bytes.byteLength) this.#finishBlock(shard);
     }
+    return checksum;
   }
 
-  #copy(block: Uint8Array, bytes: Uint8Array, from: number, to: number): void {
-    const isAll = from === 0 && to === bytes.byteLength;
-    block.set(isAll ? bytes : bytes.subarray(from, to), this.#filled);
-    this.#filled += to - from;
+  #takeBlock(): OpenBlock | undefined {
+    const bytes = this.#pool.take();
+    return bytes && { bytes, filled: 0, sent: 0, underWay: 0, isFull: false };
   }
 
-  /** Sends the current block to the store and does not wait for it. */
-  #flush(shard: OpenShard): void {
+  /** Sends the rest of the current block; another one comes after it. */
+  #finishBlock(shard: OpenShard): void {
     const block = this.#block;
-    if (block === undefined || this.#filled === 0) return;
-    const bytes = block.subarray(0, this.#filled);
-    const options = this.#isPositional ? { position: shard.length } : undefined;
-    shard.length += this.#filled;
+    if (block === undefined) return;
+    block.isFull = true;
+    this.#send(shard);
     this.#block = undefined;
-    this.#filled = 0;
-    const written = shard.writer.write(bytes, options).then(
-      () => this.#pool.give(block),
-      (error) => {
-        this.fail(error);
-        this.#pool.give(block);
-      },
-    );
+    if (block.underWay === 0) this.#pool.give(block.bytes);
+  }
+
+  /** Sends what the current block has and the store has not, and does not wait for it. */
+  #send(shard: OpenShard): void {
+    const block = this.#block;
+    if (block === undefined || block.filled === block.sent) return;
+    const bytes = block.bytes.subarray(block.sent, block.filled);
+    const options = this.#isPositional ? { position: shard.length } : undefined;
+    shard.length += bytes.byteLength;
+    block.sent = block.filled;
+    block.underWay++;
+    const written = shard.writer
+      .write(bytes, options)
+      .catch((error) => this.fail(error))
+      .then(() => {
+        block.underWay--;
+        if (block.isFull && block.underWay === 0) this.#pool.give(block.bytes);
+      });
     const underWay = written.finally(() => shard.underWay.delete(underWay));
     shard.underWay.add(underWay);
   }
@@ -194,7 +307,7 @@ export class ShardWriter {
   /** Hands a full shard over to be published, once the one before it is. */
   async #endShard(shard: OpenShard): Promise<void> {
     await this.#put(shard, shard.index.encode());
-    this.#flush(shard);
+    this.#finishBlock(shard);
     await this.#publishing;
     if (this.#failure !== undefined) throw this.#failure;
     this.#shard = undefined;
@@ -202,17 +315,36 @@ export class ShardWriter {
   }
 
   async #publish(shard: OpenShard): Promise<void> {
+    const { journal } = shard;
     try {
       await Promise.all(shard.underWay);
+      if (journal !== undefined) await this.#quiet(journal);
       if (this.#failure !== undefined) throw this.#failure;
       await shard.writer.close();
     } catch (error) {
-      await shard.writer.abort();
+      await this.#giveUp(shard);
       throw error;
     }
     const chunks = this.#chunksStored + shard.chunks;
     await this.#options.onShardStored(chunks);
     this.#chunksStored = chunks;
+    this.#readable(chunks);
+    if (journal !== undefined) await journal.remove();
+  }
+
+  /** Resolves when everything of a journal is written that will be, and nothing of it is under way. */
+  async #quiet(journal: OpenJournal): Promise<void> {
+    await this.#recording;
+    await journal.quiet();
+  }
+
+  /** Ends the writer of a shard that will not be published. */
+  async #giveUp(shard: OpenShard): Promise<void> {
+    const { journal } = shard;
+    await Promise.allSettled(shard.underWay);
+    if (journal !== undefined) await this.#quiet(journal);
+    if (journal !== undefined && journal.recorded > 0) await journal.setAside();
+    else await shard.writer.abort();
   }
 
   async #guard(run: () => Promise<void>): Promise<void> {
@@ -223,4 +355,13 @@ export class ShardWriter {
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+/** @returns The checksum of what came before and the part, if there is one of what came before. */
+function copyTo(block: OpenBlock, bytes: Uint8Array, from: number, to: number, seed: number | undefined) {
+  const isAll = from === 0 && to === bytes.byteLength;
+  const part = isAll ? bytes : bytes.subarray(from, to);
+  block.bytes.set(part, block.filled);
+  block.filled += to - from;
+  return seed === undefined ? undefined : chunkChecksum(part, seed);
 }

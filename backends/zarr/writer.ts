@@ -3,10 +3,11 @@ import { toJson } from "../../src/acquire/metadata.ts";
 import { dimensionNames } from "../../src/acquire/stream-docs.ts";
 import { Writer, type WriterOptions } from "../../src/acquire/writer.ts";
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
-import { runAll, StorageError } from "../../src/core/errors.ts";
+import { runAll, StorageError, throwFailures } from "../../src/core/errors.ts";
 import type { SourceInfo } from "../../src/core/frame-writer.ts";
 import { byteLengthOf, type NdArray } from "../../src/core/nd-array.ts";
 import { PAGE_BYTES } from "../../src/core/page-memory.ts";
+import { keepsJournals } from "../../src/layers/unfinished.ts";
 import { BloscFrameEncoder, type FrameEncoder, PlainEncoder } from "./frame-encoder.ts";
 import {
   type Attributes,
@@ -16,6 +17,7 @@ import {
   groupMetadata,
 } from "./metadata.ts";
 import { type CheckedZarrOptions, checkZarrOptions, type ZarrOptions } from "./options.ts";
+import { recoverShards } from "./recover-shards.ts";
 import { ShardWriter } from "./shard-writer.ts";
 
 /** Opens the byte store of a URI. */
@@ -30,6 +32,8 @@ const MAX_CHUNKS = 16_384;
 const MAX_BLOCK_BYTES = 2 * 2 ** 20;
 const MIN_BLOCK_BYTES = 64 * 2 ** 10;
 const BLOCKS = 8;
+/** What a power cut may take of an open shard: what came in the last second. */
+const SYNC_AFTER_MS = 1000;
 
 /** One array that is being written. */
 interface OpenArray {
@@ -44,6 +48,9 @@ interface OpenArray {
  *   shard is stored, and at the close: every frame that it shows can be read, also after the process was killed.
  * - A frame that was accepted reaches the store with its shard. If that fails, the writer takes no more frames, later
  *   writes and the close report it, and the counts go back to what is stored.
+ * - On a disk, the shard under way has a journal: a frame that is announced (`getIndicesWritten`, observers, stream
+ *   documents) can be read by other processes with `openLiveFrames`, and is kept if this one is killed, for `recoverZarr`
+ *   to finish the shard. Over other stores, frames are announced when they are accepted, and are there with their shard.
  * - Memory is bounded by `maxBufferBytes`, but for two blocks (and, compressed, two frames) of each source.
  * - An existing store is never written to: `ALREADY_EXISTS`.
  *
@@ -118,7 +125,8 @@ export class ZarrWriter extends Writer {
   }
 
   protected doWriteFrame(name: string, frame: NdArray): void | Promise<void> {
-    return (this.#arrays.get(name) as OpenArray).frames.append(frame);
+    const array = this.#arrays.get(name) as OpenArray;
+    return this.#options.shard === "frame" ? storeFrame(array, frame) : array.frames.append(frame);
   }
 
   protected async finalize(): Promise<void> {
@@ -129,7 +137,7 @@ export class ZarrWriter extends Writer {
     const closings = arrays.map(
       ([name, array]) =>
         () =>
-          this.#closeArray(name, array),
+          this.#closeArray(store, name, array),
     );
     const attributes = () => store.write("zarr.json", encodeMetadata(groupMetadata(this.metadata)));
     try {
@@ -154,7 +162,8 @@ export class ZarrWriter extends Writer {
 
   #layout(source: SourceInfo): FrameArrayLayout {
     const frameBytes = byteLengthOf(source);
-    const wanted = Math.max(1, Math.floor(this.#options.shardBytes / frameBytes));
+    const { shard, shardBytes } = this.#options;
+    const wanted = shard === "frame" ? 1 : Math.max(1, Math.floor(shardBytes / frameBytes));
     return {
       dtype: source.dtype,
       frameShape: source.shape,
@@ -171,16 +180,21 @@ export class ZarrWriter extends Writer {
     layout: FrameArrayLayout,
     sources: number,
   ): Promise<OpenArray> {
-    const { codec, maxBufferBytes, direct } = this.#options;
+    const { codec, maxBufferBytes, direct, shard, journal } = this.#options;
     const share = Math.floor(maxBufferBytes / sources);
     // Compressed frames wait beside the blocks, which need no more than half of the memory then.
     const forBlocks = Math.min(codec === "none" ? share : share / 2, BLOCKS * MAX_BLOCK_BYTES);
     const wholePages = Math.floor(forBlocks / BLOCKS / PAGE_BYTES) * PAGE_BYTES;
     const blockBytes = Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, wholePages));
     const { name, dtype, shape } = source;
+    // A frame that is stored when its write resolves needs no other promise.
+    const isJournalled = shard !== "frame" && journal === "auto" && keepsJournals(store);
+    if (isJournalled) this.publish(name, 0);
     const shards = new ShardWriter({
       store,
       direct,
+      isJournalled,
+      syncAfterMs: SYNC_AFTER_MS,
       path: name,
       rank: shape.length + 1,
       chunksPerShard: layout.framesPerShard,
@@ -189,9 +203,12 @@ export class ZarrWriter extends Writer {
       onShardStored: async (frames) => {
         await store.write(`${name}/zarr.json`, encodeMetadata(frameArrayMetadata(layout, frames)));
       },
+      onReadable: (frames) => {
+        if (isJournalled) this.publish(name, frames);
+      },
       onFailure: (error) => {
         this.fail(error);
-        this.lose(name, shards.chunksStored);
+        this.lose(name, Math.max(shards.chunksStored, shards.chunksReadable));
       },
     });
     if (codec === "none") return { shards, frames: new PlainEncoder(shards, dtype, shape) };
@@ -201,7 +218,7 @@ export class ZarrWriter extends Writer {
     return { shards, frames };
   }
 
-  async #closeArray(name: string, { shards, frames }: OpenArray): Promise<void> {
+  async #closeArray(store: ByteStore, name: string, { shards, frames }: OpenArray): Promise<void> {
     // A failure before this one has been reported by `fail`: closing throws it once.
     const isKnown = shards.failure !== undefined;
     try {
@@ -209,10 +226,24 @@ export class ZarrWriter extends Writer {
       await shards.close();
     } catch (error) {
       await shards.abort();
-      this.lose(name, shards.chunksStored);
-      if (!isKnown) throw error;
+      this.lose(name, shards.chunksReadable);
+      const failures = isKnown ? [] : [error];
+      try {
+        // What was announced is kept, if need be by the next process.
+        await recoverShards(store, { path: name }, true);
+      } catch (failure) {
+        failures.push(failure);
+      }
+      throwFailures(failures, `Closing the array of source "${name}" failed`);
     }
   }
+}
+
+/** Stores one frame as a shard, with the shape that shows it. */
+async function storeFrame({ shards, frames }: OpenArray, frame: NdArray): Promise<void> {
+  await frames.append(frame);
+  await frames.drain();
+  await shards.published();
 }
 
 function arrayAttributes(source: SourceInfo): Attributes {

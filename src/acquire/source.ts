@@ -49,6 +49,8 @@ export class Source implements SourceInfo {
   nextIndex = 0;
   /** The last frame under way; `undefined` when none is. */
   last: FrameInFlight | undefined;
+  /** Frames that other processes can read; `undefined` while that is not told apart from being written. */
+  #readable: number | undefined;
   #pending = 0;
   #whenIdle: (() => void)[] = [];
   readonly #array: TypedArrayConstructor;
@@ -87,9 +89,10 @@ export class Source implements SourceInfo {
     return this.#pending;
   }
 
-  /** Events whose frames are all written. */
+  /** Events whose frames are all written, and readable by others where the backend tells. */
   get eventsWritten(): number {
-    return this.framesPerEvent === 1 ? this.framesWritten : Math.floor(this.framesWritten / this.framesPerEvent);
+    const frames = this.#readable === undefined ? this.framesWritten : Math.min(this.framesWritten, this.#readable);
+    return this.framesPerEvent === 1 ? frames : Math.floor(frames / this.framesPerEvent);
   }
 
   /** Starts an acquisition: counters at 0, a new stream. */
@@ -101,7 +104,13 @@ export class Source implements SourceInfo {
     this.framesRejected = 0;
     this.nextIndex = 0;
     this.framesPerEvent = 1;
+    this.#readable = undefined;
     this.resetCollection();
+  }
+
+  /** Notes how many frames other processes can read. */
+  publish(frames: number): void {
+    this.#readable = frames;
   }
 
   /** Announces from the beginning, as a new stream. */

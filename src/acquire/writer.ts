@@ -344,6 +344,16 @@ export abstract class Writer implements FrameWriter {
     this.#sources.find(name)?.lose(framesStored);
   }
 
+  /**
+   * Says how many frames of a source other processes can read. From the first call of an acquisition on (with 0, in
+   * `kickoff`), {@link Writer.getIndicesWritten}, observers and stream documents tell of no others: what is announced can
+   * be read. A backend that never calls it announces a frame when `doWriteFrame` is done with it.
+   */
+  protected publish(name: string, frames: number): void {
+    this.#sources.find(name)?.publish(frames);
+    this.#observers.notify();
+  }
+
   #addSource(
     operation: string,
     name: string,

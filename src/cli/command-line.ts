@@ -144,7 +144,8 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     );
   add("recover", "list what killed processes left in a folder or a bucket; no value is touched")
     .argument("[address]", "folder, URL or NAME:path", ".")
-    .option("--remove", "remove it")
+    .option("--finish", "store the frames of shards that were under way")
+    .option("--remove", "finish shards, and remove the rest")
     .option(
       "--older-than <hours>",
       "also files of other machines, quiet for this long; uploads begun this long ago",

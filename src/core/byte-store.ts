@@ -15,6 +15,7 @@
 import type { DirectoryEntry } from "./backend.ts";
 import type { StoreCapabilities } from "./capabilities.ts";
 import type { StorageError } from "./errors.ts";
+import type { ByteJournal } from "./journalled-write.ts";
 import type { KeptBytes, OpenByteWriterOptions } from "./resumable-write.ts";
 
 /** Bytes to write: one buffer, or several that are written one after another without being joined first. */
@@ -142,6 +143,8 @@ export interface ByteWriter extends AsyncDisposable {
   readonly byteLength: number;
   /** What an earlier writer left, after which this one goes on. Only where `resume` was asked for. */
   readonly kept?: KeptBytes | undefined;
+  /** Says what of the value is there, before it is whole. Only where `journal` was asked for and the store can. */
+  readonly journal?: ByteJournal | undefined;
   /**
    * Appends (or places) a chunk. Several may be under way at once; sequential ones keep call order.
    *

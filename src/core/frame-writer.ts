@@ -77,7 +77,9 @@ export interface StorageProxy {
   complete(name: string): Promise<void>;
   /**
    * Events whose frames are all written, by one source, or the smallest number over all of them (0 without any). One
-   * frame is one event unless `open` said otherwise.
+   * frame is one event unless `open` said otherwise. A writer that stores frames after it has taken them counts those
+   * that other processes can read, where its store tells it (the Zarr writer on a disk): they may be fewer than `write`
+   * has resolved for, for a moment.
    */
   getIndicesWritten(name?: string): number;
   /** The stream documents for what was written and not yet announced, at most up to `indicesWritten`. */

@@ -26,6 +26,11 @@ export interface OpenByteWriterOptions extends WriteOptions {
   readonly direct?: "never" | "auto" | undefined;
   /** Goes on where an earlier writer of the same origin stopped; see `kept` and `suspend` of the writer. */
   readonly resume?: ResumeOptions | undefined;
+  /**
+   * Keeps a journal beside the value, which begins with these bytes. A store that cannot ignores it, and its writer has no
+   * `journal`. Not together with `resume`.
+   */
+  readonly journal?: Uint8Array | undefined;
 }
 
 /** The beginning of a value that an earlier writer left, found to be what it had been given. */

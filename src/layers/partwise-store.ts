@@ -90,6 +90,7 @@ export abstract class PartwiseStore extends WrappedStore {
 /** Passes chunks on in call order, however long each is held up in the layer. */
 class PartwiseWriter implements ByteWriter {
   readonly kept: KeptBytes | undefined;
+  readonly journal: ByteWriter["journal"];
   /** There if the writer below has it. */
   readonly suspend?: () => Promise<void>;
   readonly #inner: ByteWriter;
@@ -108,6 +109,7 @@ class PartwiseWriter implements ByteWriter {
     this.#key = key;
     this.#around = around;
     this.kept = inner.kept;
+    this.journal = inner.journal;
     this.#next = inner.byteLength;
     if (inner.suspend === undefined) return;
     this.suspend = async () => {

@@ -4,7 +4,7 @@ import type { FrameWriter } from "../core/frame-writer.ts";
 import { check, checkEqual, collect } from "./assertions.ts";
 import type { KitCheck } from "./kit.ts";
 import type { WriterSubject } from "./writer-kit.ts";
-import { cameraFrame, detectorFrame, openBoth } from "./writer-kit-support.ts";
+import { cameraFrame, detectorFrame, openBoth, untilAnnounced } from "./writer-kit-support.ts";
 
 function announced(writer: FrameWriter, source: string, indices: number) {
   const assets: StreamAsset[] = [...writer.collectStreamDocs(source, indices)];
@@ -24,6 +24,7 @@ export const writerDocumentChecks: readonly KitCheck<WriterSubject>[] = [
       const { cam } = await openBoth(subject);
       checkEqual(announced(writer, "cam", 10).kinds, [], "Before the first frame");
       for (let n = 0; n < 3; n++) await cam.write(cameraFrame(n));
+      await untilAnnounced(writer, "cam", 3);
       checkEqual(announced(writer, "cam", 0).kinds, [], "Up to index 0");
       const first = announced(writer, "cam", 2);
       checkEqual(first.kinds, ["stream_resource", "stream_datum"], "First collection");
@@ -62,6 +63,7 @@ export const writerDocumentChecks: readonly KitCheck<WriterSubject>[] = [
       for (let run = 0; run < 2; run++) {
         const { cam } = await openBoth(subject);
         await cam.write(cameraFrame(run));
+        await untilAnnounced(writer, "cam", 1);
         const { resource, datum } = announced(writer, "cam", 1);
         checkEqual(datum?.indices, { start: 0, stop: 1 }, "Rows start at 0");
         seen.push(resource as StreamResource);
@@ -85,6 +87,7 @@ export const writerDocumentChecks: readonly KitCheck<WriterSubject>[] = [
       checkEqual(cam?.dims?.length, 3, "Number of dims");
       checkEqual(await writer.open("cam"), { cam }, "A second open");
       await writer.writeFrame("cam", cameraFrame(0));
+      await untilAnnounced(writer, "cam", 1);
       checkEqual(announced(writer, "cam", 1).resource?.uri, cam?.source, "The resource is where the key says");
       await writer.close();
     },
@@ -98,6 +101,7 @@ export const writerDocumentChecks: readonly KitCheck<WriterSubject>[] = [
       const { cam } = await writer.open("cam", 2);
       checkEqual(cam?.shape, [2, 6, 8], "shape");
       for (let n = 0; n < 5; n++) await writer.writeFrame("cam", cameraFrame(n));
+      await untilAnnounced(writer, "cam", 2);
       checkEqual(writer.getIndicesWritten("cam"), 2, "Events of five frames");
       checkEqual(announced(writer, "cam", 9).datum?.indices, { start: 0, stop: 2 }, "Rows");
       await writer.close();

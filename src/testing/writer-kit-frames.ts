@@ -3,7 +3,14 @@ import { type NdArray, ndArray, zeros } from "../core/nd-array.ts";
 import { check, checkEqual, checkRejects } from "./assertions.ts";
 import type { KitCheck } from "./kit.ts";
 import type { WriterSubject } from "./writer-kit.ts";
-import { cameraFrame, checkStored, detectorFrame, openBoth, registerBoth } from "./writer-kit-support.ts";
+import {
+  cameraFrame,
+  checkStored,
+  detectorFrame,
+  openBoth,
+  registerBoth,
+  untilAnnounced,
+} from "./writer-kit-support.ts";
 
 /** See {@link writerConformance}. */
 export const writerFrameChecks: readonly (KitCheck<WriterSubject> & { readonly needsFailure?: boolean })[] = [
@@ -163,6 +170,8 @@ export const writerFrameChecks: readonly (KitCheck<WriterSubject> & { readonly n
       await cam.write(cameraFrame(1));
       checkEqual(writer.getIndicesWritten(), 0, "With one silent source");
       await det.write(detectorFrame(0));
+      await untilAnnounced(writer, "cam", 2);
+      await untilAnnounced(writer, "det", 1);
       checkEqual([writer.getIndicesWritten(), writer.getIndicesWritten("cam")], [1, 2], "All, and one");
       await writer.close();
     },

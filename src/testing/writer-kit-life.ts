@@ -2,7 +2,15 @@
 import { check, checkEqual, checkRejects } from "./assertions.ts";
 import type { KitCheck } from "./kit.ts";
 import type { WriterSubject } from "./writer-kit.ts";
-import { cameraFrame, checkStored, detectorFrame, openBoth, registerBoth, storeUriOf } from "./writer-kit-support.ts";
+import {
+  cameraFrame,
+  checkStored,
+  detectorFrame,
+  openBoth,
+  registerBoth,
+  storeUriOf,
+  untilAnnounced,
+} from "./writer-kit-support.ts";
 
 /** See {@link writerConformance}. */
 export const writerLifeChecks: readonly KitCheck<WriterSubject>[] = [
@@ -45,6 +53,7 @@ export const writerLifeChecks: readonly KitCheck<WriterSubject>[] = [
         const uri = storeUriOf(writer);
         await writer.writeFrame("cam", cameraFrame(run));
         await writer.writeFrame("det", detectorFrame(run));
+        await untilAnnounced(writer, "cam", 1);
         checkEqual(
           [...writer.collectStreamDocs("cam", 1)].map(([kind]) => kind),
           ["stream_resource", "stream_datum"],

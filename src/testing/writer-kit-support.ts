@@ -64,3 +64,13 @@ export async function checkStored(
     check(arraysEqual(stored[index] as NdArray, frame), `Frame ${index} of ${source} is not what was written`);
   });
 }
+
+/**
+ * Waits until a source has so many events that are announced: a writer may store frames after it has taken them. Ends, too,
+ * when the writer closes.
+ *
+ * @throws A `StorageError` `TIMED_OUT` if nothing comes for ten seconds.
+ */
+export async function untilAnnounced(writer: FrameWriter, name: string, events: number): Promise<void> {
+  for await (const count of writer.observeIndicesWritten({ name, timeoutMs: 10_000 })) if (count >= events) return;
+}

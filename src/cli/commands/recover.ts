@@ -16,6 +16,7 @@ import { type LocationOptions, Locations } from "../location.ts";
 /** Options of `sluice recover`. */
 export interface RecoverOptions extends LocationOptions {
   readonly remove?: boolean | undefined;
+  readonly finish?: boolean | undefined;
   /** Hours that a file of another machine must have been quiet, or that an upload must have been under way. */
   readonly olderThan?: number | undefined;
 }
@@ -25,14 +26,20 @@ interface StoredPlace {
   readonly key: string;
 }
 
-/** Lists what killed processes left below a directory (files, unfinished uploads to a bucket), and removes it when told to. Values are never touched. */
+/**
+ * Lists what killed processes left below a directory (open shards of acquisitions, files, unfinished uploads to a bucket);
+ * finishes the shards, and removes the rest, when told to. Values are never touched.
+ */
 export async function recover(
   address: string,
   options: RecoverOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
   await using locations = await Locations.open(options, terminal);
-  const place = withoutLayers(await locations.bytes(locations.find(address)), options.remove ?? false);
+  const place = withoutLayers(
+    await locations.bytes(locations.find(address)),
+    options.remove || options.finish || false,
+  );
   const hours = options.olderThan === undefined ? undefined : options.olderThan * 3_600_000;
   if (place !== undefined && hasUploads(place.store)) {
     const prefix = place.key === "" ? "" : `${place.key}/`;
@@ -79,17 +86,28 @@ export async function recover(
   return undefined;
 }
 
-/** What is said of arrays that were under way; nothing where there are none. */
-function arrayLines(arrays: readonly ZarrLeftover[], { remove = false }: RecoverOptions): string[] {
-  if (arrays.length === 0) return [];
-  const lines = arrays.map(({ key, kind, belongsTo }) => {
-    const fate = belongsTo === undefined ? "" : ` ${remove ? "went" : "goes"} back to ${belongsTo}`;
-    return `${key}  ${kind}${fate}`;
+/** What is said of arrays and shards that were under way; nothing where there are none. */
+function arrayLines(found: readonly ZarrLeftover[], { remove = false, finish = remove }: RecoverOptions): string[] {
+  const shards = found.filter(({ kind }) => kind === "shard");
+  const arrays = found.filter(({ kind }) => kind !== "shard");
+  const frames = (count = 0) => plural(count, "frame");
+  const lines = shards.map(({ key, frames: kept, lostFrames }) => {
+    return `${key}  ${frames(kept)}${lostFrames ? `, ${lostFrames} lost` : ""}`;
   });
-  return [
-    ...lines,
-    `${plural(arrays.length, "array")} under way when a process was killed, ${remove ? "removed" : "found"}`,
-  ];
+  if (shards.length > 0) {
+    const total = frames(shards.reduce((sum, { frames: kept = 0 }) => sum + kept, 0));
+    const end = finish ? `finished with ${total}` : `with ${total}; --finish stores and shows them`;
+    lines.push(`${plural(shards.length, "shard")} under way when a process was killed, ${end}`);
+  }
+  for (const { key, kind, belongsTo } of arrays) {
+    const fate = belongsTo === undefined ? "" : ` ${remove ? "went" : "goes"} back to ${belongsTo}`;
+    lines.push(`${key}  ${kind}${fate}`);
+  }
+  if (arrays.length > 0) {
+    const end = remove ? "removed" : "found";
+    lines.push(`${plural(arrays.length, "array")} under way when a process was killed, ${end}`);
+  }
+  return lines;
 }
 
 /**
