@@ -4,11 +4,11 @@ import { newId } from "./claims.ts";
 
 /**
  * Why a directory is hidden: `new`, it is being made; `old`, it makes room for another and comes back if that fails;
- * `gone`, it was removed.
+ * `gone`, it was removed; `well`, a note beside a well of the images that it is to get.
  */
-export type HiddenKind = "new" | "old" | "gone";
+export type HiddenKind = "new" | "old" | "gone" | "well";
 
-const HIDDEN = /^\.sluice-(new|old|gone)-[0-9a-f]{16}(?:\.(.+))?$/s;
+const HIDDEN = /^\.sluice-(new|old|gone|well)-[0-9a-f]{16}(?:\.(.+))?$/s;
 
 /** Bytes that a name may have on every file system that we know. */
 const MAX_NAME_BYTES = 255;

@@ -11,6 +11,7 @@ import { fromAttributes, withContent, zarrFormatOf } from "./attributes.ts";
 import { withWell } from "./metadata.ts";
 import type { NgffAcquisition, NgffPlate, NgffVersion, NgffWell } from "./model.ts";
 import { contentAttributes } from "./plan-image.ts";
+import { noteImages } from "./unfinished-wells.ts";
 import { type PlannedImage, placeImage } from "./write-image.ts";
 
 /** One image that goes into a well. */
@@ -93,14 +94,18 @@ export async function placeWell(
   const { mayReplace, signal } = options;
   const well = joinKey(plate, `${row}/${column}`);
   const zarrFormat = zarrFormatOf(version);
+  const isNew = await Promise.all(
+    images.map(async ({ path }) => (await findNode(store, joinKey(well, path), { signal })) === undefined),
+  );
+  const coming = images.map(({ path }) => path).filter((_, index) => isNew[index]);
+  const settle = await noteImages(store, well, coming, { signal });
   const placed: string[] = [];
   let fields = 0;
   try {
     for (const { path, image } of images) {
       const key = joinKey(well, path);
-      const isNew = (await findNode(store, key, { signal })) === undefined;
       await placeImage(store, key, image(), { mayReplace, signal });
-      if (isNew) placed.push(key);
+      if (coming.includes(path)) placed.push(key);
     }
     await requireGroup(store, well, zarrFormat, { signal });
     const add = (before: Attributes) => {
@@ -117,6 +122,7 @@ export async function placeWell(
   } catch (error) {
     // Not aborted: this is what has to be done after an abort. The first failure is the one to report.
     for (const key of placed) await removeGroup(store, key, {}).catch(() => {});
+    await settle().catch(() => {});
     throw error;
   }
   const list = (before: Attributes) => {
@@ -126,6 +132,7 @@ export async function placeWell(
     return plan.alsoChange?.(after) ?? after;
   };
   await changeAttributes(store, plate, list, { signal });
+  await settle();
 }
 
 /** The part of the attributes that is ours, beside OME-NGFF. */
