@@ -153,7 +153,8 @@ export class DiskByteWriter implements ByteWriter {
 
   async #setAside(journal: JournalFile): Promise<void> {
     if (this.#closing !== undefined) await Promise.allSettled([this.#closing]);
-    if (!this.#isOpen) return journal.leave();
+    // The value is published: what had to follow it is for others to do.
+    if (!this.#isOpen) return journal.setAside();
     this.#isOpen = false;
     await Promise.allSettled(this.#pending);
     const { id = "" } = parseJournalledName(basename(this.#file.path)) ?? {};

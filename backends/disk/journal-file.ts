@@ -3,12 +3,12 @@
  * are the writer's.
  */
 import { constants } from "node:fs";
-import { type FileHandle, open, unlink } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { unlessErrno } from "./errno.ts";
 import { syncDirectory } from "./place.ts";
 import { type Durability, type TempFile, writeAll } from "./temp-file.ts";
-import { journalledName } from "./temp-name.ts";
+import { journalledName, parseJournalledName } from "./temp-name.ts";
 
 /** Version of the first line. */
 const VERSION = 1;
@@ -18,14 +18,14 @@ const MAX_LINE = 2048;
 
 /** The file of one journal, open for its writer. */
 export class JournalFile {
-  readonly path: string;
+  #path: string;
   readonly #handle: FileHandle;
   #length: number;
   #isNameSafe = false;
   #isOpen = true;
 
   private constructor(path: string, handle: FileHandle, length: number) {
-    this.path = path;
+    this.#path = path;
     this.#handle = handle;
     this.#length = length;
   }
@@ -79,7 +79,17 @@ export class JournalFile {
   /** Closes and removes the file; fine if it is gone. */
   async remove(): Promise<void> {
     await this.leave();
-    await unlessErrno(unlink(this.path), "ENOENT");
+    await unlessErrno(unlink(this.#path), "ENOENT");
+  }
+
+  /** Closes the file, and gives it a name that says that its process does not go on. Harmless when repeated. */
+  async setAside(): Promise<void> {
+    const { id = "", isSetAside } = parseJournalledName(basename(this.#path)) ?? {};
+    if (!this.#isOpen || isSetAside !== false) return this.leave();
+    const path = join(dirname(this.#path), journalledName({ id, part: "journal", isSetAside: true }));
+    await rename(this.#path, path);
+    this.#path = path;
+    await this.leave();
   }
 }
 

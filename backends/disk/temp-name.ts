@@ -69,7 +69,7 @@ export interface JournalledName {
   /** What the two have in common. */
   readonly id: string;
   readonly part: "data" | "journal";
-  /** Its process does not go on with it. Only of the data: the journal stays as it is. */
+  /** Its process does not go on with it. What the name of the bytes says counts, as long as there are any. */
   readonly isSetAside: boolean;
 }
 

@@ -74,7 +74,9 @@ export async function findZarrLeftovers(store: ByteStore, search: LeftoverSearch
 export async function removeZarrLeftovers(store: ByteStore, search: LeftoverSearch = {}): Promise<ZarrLeftover[]> {
   const { signal } = search;
   const found = await findZarrLeftovers(store, search);
-  for (const { key, kind, belongsTo } of found) {
+  // Notes of wells at last: then nothing of the images is on its way any more.
+  const ordered = found.toSorted((a, b) => Number(a.kind === "well") - Number(b.kind === "well"));
+  for (const { key, kind, belongsTo } of ordered) {
     if (kind === "claim") {
       await clearBelow(store, key, { signal });
       await dropClaim(store, key, { signal });

@@ -326,7 +326,12 @@ export class ShardWriter {
       throw error;
     }
     const chunks = this.#chunksStored + shard.chunks;
-    await this.#options.onShardStored(chunks);
+    try {
+      await this.#options.onShardStored(chunks);
+    } catch (error) {
+      await journal?.setAside();
+      throw error;
+    }
     this.#chunksStored = chunks;
     this.#readable(chunks);
     if (journal !== undefined) await journal.remove();

@@ -18,8 +18,8 @@ export interface ByteJournal {
   /** Removes the journal: the value is published, and whatever had to follow it is stored too. */
   remove(): Promise<void>;
   /**
-   * Ends the writer without publishing, for good; the value so far and its journal stay for whoever takes them over.
-   * Harmless after `close` and `abort` of the writer.
+   * Ends the writer for good; the value, published or not, and its journal stay for whoever takes them over. Harmless
+   * after `remove`, and after `abort` of the writer.
    */
   setAside(): Promise<void>;
 }

@@ -100,8 +100,9 @@ describe("an open shard", () => {
 
   /** A writer whose store was closed under it: what it had announced is set aside, as after a kill. */
   async function orphan(count: number, options: ZarrOptions = {}): Promise<DiskStore> {
-    const { store } = await recording(count, options);
+    const { store, writer } = await recording(count, options);
     await store.close();
+    await expect(writer.close()).rejects.toThrow();
     return new DiskStore({ root });
   }
 
@@ -210,8 +211,30 @@ describe("an open shard", () => {
     await expectFrames(store, 3);
   });
 
+  it("that was published, and could not be shown by a process that lives on, is shown by the next", async () => {
+    class Unwilling extends DiskStore {
+      isWilling = true;
+      override write(...args: Parameters<DiskStore["write"]>): ReturnType<DiskStore["write"]> {
+        return this.isWilling ? super.write(...args) : Promise.reject(new StorageError("NO_SPACE", "No room"));
+      }
+    }
+    const store = new Unwilling({ root });
+    const { writer } = await recording(3, {}, store);
+    store.isWilling = false;
+    await expect(writer.close()).rejects.toThrow();
+    expect(writer.getIndicesWritten("cam")).toBe(3);
+    store.isWilling = true;
+    await expectFrames(store, 0);
+    expect(await recoverZarr(store, { finish: true })).toMatchObject([{ frames: 3, lostFrames: 0 }]);
+    await expectFrames(store, 3);
+    expect((await filesBelow(root)).filter((path) => path.includes(".sluice"))).toEqual([]);
+    await store.close();
+  });
+
   it("is not shown behind a gap, and stays for whoever can fill it", async () => {
     const { store, writer } = await recording(6, { shardBytes: 4 * 512 });
+    const array = await openZarrArray(store, "cam");
+    while (array.shape[0] !== 4) await array.refresh();
     await store.close();
     await expect(writer.close()).rejects.toThrow();
     await using other = new DiskStore({ root });
