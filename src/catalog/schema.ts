@@ -37,26 +37,28 @@ const first: Migration = {
         operator TEXT,
         metadata TEXT
       )`,
-      "CREATE INDEX IF NOT EXISTS idx_runs_sample_id ON runs(sample_id)",
-      "CREATE INDEX IF NOT EXISTS idx_runs_plan_name ON runs(plan_name)",
-      "CREATE INDEX IF NOT EXISTS idx_runs_time_start ON runs(time_start)",
+      "CREATE INDEX IF NOT EXISTS idx_runs_sample ON runs(sample_id)",
+      "CREATE INDEX IF NOT EXISTS idx_runs_plan ON runs(plan_name)",
+      "CREATE INDEX IF NOT EXISTS idx_runs_tstart ON runs(time_start)",
       `CREATE TABLE IF NOT EXISTS streams (
         uid TEXT PRIMARY KEY,
         run_uid TEXT NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
         name TEXT NOT NULL,
         data_keys TEXT NOT NULL,
-        time_created ${real},
-        UNIQUE (run_uid, name)
+        time_created ${real} NOT NULL
       )`,
+      "CREATE INDEX IF NOT EXISTS idx_streams_run ON streams(run_uid)",
+      "CREATE UNIQUE INDEX IF NOT EXISTS idx_streams_run_name ON streams(run_uid, name)",
       `CREATE TABLE IF NOT EXISTS events (
         uid TEXT PRIMARY KEY,
         stream_uid TEXT NOT NULL REFERENCES streams(uid) ON DELETE CASCADE,
         seq_num ${integer} NOT NULL,
         time ${real} NOT NULL,
         data TEXT NOT NULL,
-        timestamps TEXT NOT NULL,
-        UNIQUE (stream_uid, seq_num)
+        timestamps TEXT
       )`,
+      "CREATE INDEX IF NOT EXISTS idx_events_stream ON events(stream_uid)",
+      "CREATE UNIQUE INDEX IF NOT EXISTS idx_events_seq ON events(stream_uid, seq_num)",
       `CREATE TABLE IF NOT EXISTS image_refs (
         id ${identity},
         event_uid TEXT NOT NULL REFERENCES events(uid) ON DELETE CASCADE,
@@ -67,6 +69,7 @@ const first: Migration = {
         shape_y ${integer} NOT NULL,
         dtype TEXT NOT NULL
       )`,
+      "CREATE INDEX IF NOT EXISTS idx_image_refs_event ON image_refs(event_uid)",
     ]);
   },
 };
@@ -131,7 +134,6 @@ const addedIndexes = [
   "CREATE UNIQUE INDEX IF NOT EXISTS idx_samples_unique_name ON samples(unique_name)",
   "CREATE INDEX IF NOT EXISTS idx_runs_exit_status ON runs(exit_status)",
   "CREATE INDEX IF NOT EXISTS idx_run_tags_tag ON run_tags(tag)",
-  "CREATE INDEX IF NOT EXISTS idx_image_refs_event_uid ON image_refs(event_uid)",
   "CREATE INDEX IF NOT EXISTS idx_stream_resources_run_uid ON stream_resources(run_uid)",
   "CREATE INDEX IF NOT EXISTS idx_stream_data_stream_uid ON stream_data(stream_uid)",
   "CREATE INDEX IF NOT EXISTS idx_stream_data_resource_uid ON stream_data(resource_uid)",

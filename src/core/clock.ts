@@ -9,15 +9,20 @@ const LONGEST_MS = 2 ** 31 - 1;
 export interface Clock {
   /** Milliseconds from some fixed moment; never goes back. */
   now(): number;
-  /** Calls once after so many milliseconds. Answers what cancels it. */
-  after(delayMs: number, run: () => void): () => void;
+  /**
+   * Calls once after so many milliseconds. Answers what cancels it.
+   *
+   * @param options - `isBackground`: the process may end before; for what is only done while other things go on.
+   */
+  after(delayMs: number, run: () => void, options?: { readonly isBackground?: boolean | undefined }): () => void;
 }
 
 /** The clock of this machine. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  after: (delayMs, run) => {
+  after: (delayMs, run, options) => {
     const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), LONGEST_MS));
+    if (options?.isBackground) timer.unref();
     return () => clearTimeout(timer);
   },
 };
