@@ -21,6 +21,8 @@ const FILES = /^multipart\/related;\s*type="?image\//i;
 export class StoredFrames implements FrameReader {
   readonly #backends: BackendSet;
   readonly #images: string | InstanceConfig | undefined;
+  /** Names of the backends that were defined here, by their configurations. */
+  readonly #names = new Map<string, string>();
 
   /**
    * @param images - The backend of frames that name no store: an instance of the set, or a configuration; `undefined` if
@@ -70,18 +72,30 @@ export class StoredFrames implements FrameReader {
     return out ?? zeros([0, 0, 0], "float64");
   }
 
-  /** The backend of a place; where it is none of the set yet, under a name that says what it is. */
+  /** The backend of a place. */
   async #backend(kind: "zarr" | "files", { uri }: FramePlace): Promise<ReadableBackend> {
     const reference = uri === undefined ? this.#images : this.#configuration(kind, uri);
     if (reference === undefined) {
       const message = "The catalogue does not know where its images lie: pass images: { use: … } to Catalog.open";
       throw new StorageError("CONFIG_INVALID", message, { operation: "read", identifier: "images" });
     }
-    const name = typeof reference === "string" ? reference : `catalogue ${JSON.stringify(reference)}`;
-    if (typeof reference !== "string" && !this.#backends.has(name)) this.#backends.define(name, reference);
-    const backend = await this.#backends.get(name);
+    const backend = await this.#backends.get(typeof reference === "string" ? reference : this.#define(reference));
     if (backend instanceof ReadableBackend) return backend;
     throw new StorageError("UNSUPPORTED", `"${backend.name}" is not for reading`, { operation: "read" });
+  }
+
+  /** Defines a backend once. Its name says nothing of the configuration, which may hold secrets. */
+  #define(configuration: InstanceConfig): string {
+    const key = JSON.stringify(configuration);
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    let number = 1;
+    // The set may be that of another catalogue too.
+    while (this.#backends.has(`catalogue images ${number}`)) number++;
+    const name = `catalogue images ${number}`;
+    this.#backends.define(name, configuration);
+    this.#names.set(key, name);
+    return name;
   }
 
   #configuration(kind: "zarr" | "files", uri: string): InstanceConfig {
