@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 python="${PYTHON:-python3}"
-packages="zarr==3.1.6 numcodecs==0.16.6 tensorstore==0.1.86 numpy==2.4.6 roifile==2026.2.10 ome-zarr==0.18.0 ome-zarr-models==1.7"
+packages="zarr==3.1.6 numcodecs==0.16.6 tensorstore==0.1.86 numpy==2.4.6 roifile==2026.2.10 ome-zarr==0.18.0 ome-zarr-models==1.7 event-model==1.24.0 jsonschema==4.26.0 pyarrow==26.0.1"
 
 if [ -f .venv/.sluice ] && [ "$(cat .venv/.sluice)" = "$packages" ]; then
   echo "python-venv: .venv is up to date"
