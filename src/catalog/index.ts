@@ -19,6 +19,19 @@ export {
   type SqlSource,
   type SqlValue,
 } from "./database.ts";
+export type { SyncCounts } from "./index/beamtime-sync.ts";
+export type { IndexedRun, IndexFilter, IndexPage, IndexSearchOptions } from "./index/index-search.ts";
+export { type AttachOptions, IndexWriter, type IndexWriterOptions, type RunEnds } from "./index/index-writer.ts";
+export { normalizeOrcid } from "./index/orcid.ts";
+export type {
+  BeamtimeDetails,
+  IndexedBeamtime,
+  IndexedResearcher,
+  ResearcherDetails,
+} from "./index/registry-table.ts";
+export type { RepairOptions, RepairReport } from "./index/repair.ts";
+export type { IndexRunDetails } from "./index/run-indexing.ts";
+export type { FileProblem, IndexProblem } from "./index/verify.ts";
 export { RunWriter } from "./run-writer.ts";
 export type {
   CloseRunOptions,
