@@ -1,6 +1,6 @@
 /** Rows that are written in small groups: one transaction for many, and nobody waits long to see them. */
 import type { Clock } from "../core/clock.ts";
-import { type ErrorContext, type StorageError, toStorageError } from "../core/errors.ts";
+import { isStorageError, StorageError, toStorageError } from "../core/errors.ts";
 import type { CatalogDatabase, CatalogTransaction, SqlValue } from "./database.ts";
 
 /** Options of a {@link GroupCommit}. */
@@ -27,7 +27,9 @@ interface Row {
 
 /**
  * A queue of rows for one database. Rows are written in the order in which they came, each group in one transaction. A
- * group that could not be written stays, and is tried again with the next call that waits: nothing is dropped.
+ * group that could not be written stays, and is tried again with the next call that waits: nothing is dropped. Only a row
+ * that the schema has a rule against (a name that is taken) is left out, since it would keep all others from being
+ * written: it is reported, and counted.
  */
 export class GroupCommit {
   readonly #database: CatalogDatabase;
@@ -36,8 +38,11 @@ export class GroupCommit {
   #timer: (() => void) | undefined;
   #committing: Promise<void> | undefined;
   #failure: StorageError | undefined;
-  /** Rows written since the beginning. */
-  #written = 0;
+  /** Says of rows that were left out why; until somebody has been told. */
+  #refusal: StorageError | undefined;
+  /** Rows written, and left out, since the beginning. */
+  #done = 0;
+  #refused = 0;
 
   constructor(database: CatalogDatabase, options: GroupCommitOptions) {
     this.#database = database;
@@ -49,9 +54,14 @@ export class GroupCommit {
     return this.#rows.length;
   }
 
-  /** Why the last group could not be written; `undefined` if it was. */
+  /** Rows that were left out. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** What {@link GroupCommit.flush} would throw of groups before; `undefined` if all is well. */
   get failure(): StorageError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#refusal;
   }
 
   /** True if whoever adds rows should wait for {@link GroupCommit.room}. */
@@ -76,12 +86,16 @@ export class GroupCommit {
   /**
    * Writes all rows that are there now.
    *
-   * @throws A {@link StorageError} as `CatalogDatabase.transaction`; the rows stay.
+   * @throws A {@link StorageError} as `CatalogDatabase.transaction`, and the rows stay; or, once, why some were left out,
+   * with all others written.
    */
   async flush(): Promise<void> {
-    const wanted = this.#written + this.#rows.length;
+    const wanted = this.#done + this.#rows.length;
     await this.#committing?.catch(() => {});
-    while (this.#written < wanted) await this.#commit();
+    while (this.#done < wanted) await this.#commit();
+    const refusal = this.#refusal;
+    this.#refusal = undefined;
+    if (refusal !== undefined) throw refusal;
   }
 
   /** Takes back the timer, and answers how many rows are left: they will not be written. */
@@ -115,34 +129,74 @@ export class GroupCommit {
   async #write(): Promise<void> {
     this.#timer?.();
     this.#timer = undefined;
-    const context: ErrorContext = { operation: "commit", identifier: this.#database.location };
     try {
       await this.#options.gather();
-      const count = this.#rows.length;
+      const rows = this.#rows.slice();
       await this.#options.before();
-      await this.#database.transaction(async (transaction) => {
-        for (const { sql, rows } of batches(this.#rows, count)) await transaction.runMany(sql, rows);
-        await this.#options.inside(transaction);
-      });
-      this.#rows.splice(0, count);
-      this.#written += count;
+      const refusals = await this.#insert(rows);
+      this.#rows.splice(0, rows.length);
+      this.#done += rows.length;
       this.#failure = undefined;
+      if (refusals.length > 0) this.#report(refusals);
     } catch (error) {
-      this.#failure = toStorageError(error, context);
+      this.#failure = toStorageError(error, { operation: "commit", identifier: this.#database.location });
       throw this.#failure;
     }
   }
+
+  /** Writes rows in one transaction. Answers why some of them were left out. */
+  async #insert(rows: readonly Row[]): Promise<StorageError[]> {
+    try {
+      await this.#database.transaction(async (transaction) => {
+        for (const batch of batches(rows)) await transaction.runMany(batch.sql, batch.rows);
+        await this.#options.inside(transaction);
+      });
+      return [];
+    } catch (error) {
+      if (!isRule(error)) throw error;
+    }
+    return this.#database.transaction(async (transaction) => {
+      const refusals: StorageError[] = [];
+      for (const { sql, params } of rows) {
+        await transaction.run("SAVEPOINT one_row");
+        try {
+          await transaction.run(sql, params);
+        } catch (error) {
+          if (!isRule(error)) throw error;
+          refusals.push(error);
+          await transaction.run("ROLLBACK TO SAVEPOINT one_row");
+        }
+        await transaction.run("RELEASE SAVEPOINT one_row");
+      }
+      await this.#options.inside(transaction);
+      return refusals;
+    });
+  }
+
+  #report(refusals: readonly StorageError[]): void {
+    this.#refused += refusals.length;
+    const [cause] = refusals;
+    const what = refusals.length === 1 ? "A row was" : `${refusals.length} rows were`;
+    const message = `${what} left out: ${cause?.message}. All others were written`;
+    const context = { operation: "commit", identifier: this.#database.location, cause };
+    this.#refusal = new StorageError("CONFLICT", message, context);
+    this.#options.onError(this.#refusal);
+  }
+}
+
+/** True if the schema has a rule against a row: trying again would not help. */
+function isRule(error: unknown): error is StorageError {
+  return isStorageError(error, "CONFLICT") && !error.retryable;
 }
 
 /** Rows one after the other that have the same statement, together. */
 function* batches(
   rows: readonly Row[],
-  count: number,
 ): Generator<{ readonly sql: string; readonly rows: readonly (readonly SqlValue[])[] }> {
   let start = 0;
-  for (let at = 1; at <= count; at++) {
+  for (let at = 1; at <= rows.length; at++) {
     const { sql } = rows[start] as Row;
-    if (at < count && rows[at]?.sql === sql) continue;
+    if (rows[at]?.sql === sql) continue;
     yield { sql, rows: rows.slice(start, at).map(({ params }) => params) };
     start = at;
   }

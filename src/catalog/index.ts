@@ -3,6 +3,8 @@
  *
  * @module sluice/catalog
  */
+
+export type { SqliteLibrary } from "../sqlite/driver.ts";
 export {
   type ArrayCompression,
   type CompressedArray,
@@ -19,6 +21,7 @@ export {
   type SqlSource,
   type SqlValue,
 } from "./database.ts";
+export { DocumentRecorder } from "./document-recorder.ts";
 export type { SyncCounts } from "./index/beamtime-sync.ts";
 export type { IndexedRun, IndexFilter, IndexPage, IndexSearchOptions } from "./index/index-search.ts";
 export { type AttachOptions, IndexWriter, type IndexWriterOptions, type RunEnds } from "./index/index-writer.ts";

@@ -1,13 +1,10 @@
 /** Writes runs into a beamtime file. */
 import type { OperationOptions } from "../core/byte-store.ts";
-import type { InstanceConfig } from "../core/descriptor.ts";
 import type { StreamDatum, StreamResource } from "../core/documents.ts";
-import { runAll, StorageError, type StorageErrorCode, throwFailures } from "../core/errors.ts";
-import type { FrameStackSource } from "../core/frame-stack.ts";
+import { isStorageError, runAll, StorageError, type StorageErrorCode, throwFailures } from "../core/errors.ts";
 import type { NdArray } from "../core/nd-array.ts";
-import { isConstraint } from "../sqlite/errors.ts";
 import { BeamtimeConnection } from "./beamtime-connection.ts";
-import { type ImageSource, openImageSource, storeBeside } from "./image-source.ts";
+import { ImageSource } from "./image-source.ts";
 import { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
 import { newUid, OpenRun } from "./open-run.ts";
@@ -58,7 +55,7 @@ export class RunWriter implements AsyncDisposable {
   readonly #listeners = new Set<(uid: string) => Promise<void>>();
   #connection: BeamtimeConnection | undefined;
   #isOpening = false;
-  #images: Promise<ImageSource> | undefined;
+  readonly #images: ImageSource;
   #lost: readonly string[] = [];
 
   /**
@@ -71,6 +68,7 @@ export class RunWriter implements AsyncDisposable {
     this.dbPath = dbPath;
     this.#sample = sample;
     this.#options = options;
+    this.#images = new ImageSource(dbPath, options.images, options.backends);
   }
 
   /** True between `open` and `close`. */
@@ -91,6 +89,14 @@ export class RunWriter implements AsyncDisposable {
   /** Rows that were accepted and are not committed yet. */
   get pendingRows(): number {
     return this.#connection?.group.pending ?? 0;
+  }
+
+  /**
+   * Rows that were accepted and left out, because the file has a rule against them: an event with a uid or a number that
+   * is taken, stream data of a resource that never came. Each was reported.
+   */
+  get refusedRows(): number {
+    return this.#connection?.group.refused ?? 0;
   }
 
   /** Runs that `open` found unfinished, with their writers gone, and marked `lost`. */
@@ -137,8 +143,8 @@ export class RunWriter implements AsyncDisposable {
     connection.run = new OpenRun(uid, {
       database,
       group,
-      images: new ImageStacks(`runs/${uid}`, () => this.#imageSource()),
-      isBesideFile: this.#options.images === undefined,
+      images: new ImageStacks(`runs/${uid}`, () => this.#images.get()),
+      isBesideFile: this.#images.isBesideFile,
       time: () => this.#now(),
     });
     try {
@@ -295,11 +301,9 @@ export class RunWriter implements AsyncDisposable {
     const endRun = async () => {
       if (connection.run !== undefined) await this.closeRun({ exitStatus: "aborted" });
     };
-    const images = this.#images;
-    const closeImages = async () => (await images)?.close();
+    const closeImages = () => this.#images.close();
     const end = () => {
       this.#connection = undefined;
-      this.#images = undefined;
       return connection.close();
     };
     await runAll([endRun, end, closeImages], `Closing "${this.dbPath}" failed`);
@@ -363,23 +367,6 @@ export class RunWriter implements AsyncDisposable {
     return this.#options.time?.() ?? Date.now() / 1000;
   }
 
-  async #imageSource(): Promise<FrameStackSource> {
-    const { images = this.#besideFile(), backends } = this.#options;
-    this.#images ??= openImageSource(images, backends);
-    try {
-      return (await this.#images).source;
-    } catch (error) {
-      this.#images = undefined;
-      throw error;
-    }
-  }
-
-  #besideFile(): InstanceConfig {
-    if (!this.dbPath.includes("://")) return { use: "zarr", root: storeBeside(this.dbPath) };
-    const message = "A database that is no file has no place for images beside it; pass images: a backend";
-    throw this.#error("CONFIG_INVALID", message, "writeImage");
-  }
-
   async #tell(uid: string): Promise<void> {
     const calls = [...this.#listeners].map((listener) => () => listener(uid));
     await runAll(calls, `Run ${uid} has ended, and telling so failed`);
@@ -387,7 +374,7 @@ export class RunWriter implements AsyncDisposable {
 
   /** Says of a row that is there already what it is. */
   #taken(error: unknown, what: string, operation: string): unknown {
-    if (!isConstraint(error)) return error;
+    if (!isStorageError(error, "CONFLICT") || error.retryable) return error;
     return this.#error("ALREADY_EXISTS", `${what} is in "${this.dbPath}" already`, operation, error);
   }
 
