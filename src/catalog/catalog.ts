@@ -160,6 +160,7 @@ export class Catalog implements AsyncDisposable {
     );
   }
 
+  /** As {@link Catalog.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

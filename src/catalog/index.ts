@@ -12,6 +12,7 @@ export {
   type DecompressArrayOptions,
   decompressArray,
 } from "./array-compression.ts";
+export { Catalog, type CatalogOptions, type RunPage, type SearchOptions } from "./catalog.ts";
 export {
   type CatalogDatabase,
   type CatalogTransaction,
@@ -22,6 +23,9 @@ export {
   type SqlValue,
 } from "./database.ts";
 export { DocumentRecorder } from "./document-recorder.ts";
+export type { CatalogEvent } from "./event-reader.ts";
+export type { ExportFormat, ExportOptions } from "./export/export-run.ts";
+export type { FollowOptions, WatchOptions } from "./follow.ts";
 export type { SyncCounts } from "./index/beamtime-sync.ts";
 export type { IndexedRun, IndexFilter, IndexPage, IndexSearchOptions } from "./index/index-search.ts";
 export { type AttachOptions, IndexWriter, type IndexWriterOptions, type RunEnds } from "./index/index-writer.ts";
@@ -35,6 +39,11 @@ export type {
 export type { RepairOptions, RepairReport } from "./index/repair.ts";
 export type { IndexRunDetails } from "./index/run-indexing.ts";
 export type { FileProblem, IndexProblem } from "./index/verify.ts";
+export { LazyImageSequence } from "./lazy-image-sequence.ts";
+export { CatalogRun } from "./run.ts";
+export type { RunFilter, RunStatus } from "./run-query.ts";
+export type { CatalogSample, RunSummary } from "./run-row.ts";
+export type { PageOptions, TableOptions } from "./run-table.ts";
 export { RunWriter } from "./run-writer.ts";
 export type {
   CloseRunOptions,
@@ -46,3 +55,6 @@ export type {
   WriteEventOptions,
 } from "./run-writer-types.ts";
 export type { SampleMetadata } from "./sample.ts";
+export type { CatalogStream } from "./stream-row.ts";
+export { RunTable, type TableRow } from "./table.ts";
+export { type Column, type ColumnData, type ColumnOf, type ColumnType, stackColumn } from "./table-column.ts";

@@ -45,6 +45,7 @@ export class LazyImageSequence implements AsyncIterable<NdArray> {
   readonly #frames: Frames;
   readonly #reader: FrameReader;
 
+  /** @internal */
   constructor(field: string, frames: Frames, reader: FrameReader) {
     this.field = field;
     this.length = frames.count;

@@ -62,6 +62,7 @@ export class CatalogRun implements RunSummary {
   readonly #context: RunContext;
   #metadata: Readonly<Record<string, unknown>> | undefined;
 
+  /** @internal */
   constructor(row: RunRow, context: RunContext) {
     this.uid = row.uid;
     this.planName = row.plan_name;
@@ -75,6 +76,7 @@ export class CatalogRun implements RunSummary {
     this.#context = context;
   }
 
+  /** The sample, as it is described now; `undefined` if the run has none. */
   get sample(): CatalogSample | undefined {
     return sampleOf(this.#row);
   }

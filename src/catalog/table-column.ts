@@ -27,7 +27,7 @@ export interface ColumnData {
 }
 
 /** What every column has. */
-interface ColumnOf<Type extends ColumnType> {
+export interface ColumnOf<Type extends ColumnType> {
   /** Name of the field, or `seq_num` or `time`. */
   readonly name: string;
   readonly type: Type;

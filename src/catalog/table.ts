@@ -81,6 +81,7 @@ export class RunTable implements Iterable<TableRow> {
     return [...this];
   }
 
+  /** The rows one after the other. */
   *[Symbol.iterator](): Generator<TableRow> {
     for (let index = 0; index < this.length; index++) yield this.row(index);
   }
