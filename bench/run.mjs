@@ -6,7 +6,10 @@ import { fileURLToPath } from "node:url";
 const names =
   process.argv.length > 2
     ? process.argv.slice(2)
-    : ["frames", "small-frames", "files", "bytes", "direct", "layers", "stream", "workspace", "zarr-reads", "import"];
+    : [
+        ...["frames", "small-frames", "files", "bytes", "direct", "layers", "stream", "workspace", "zarr-reads"],
+        ...["catalog-index", "import"],
+      ];
 const [load] = loadavg();
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, load ${load.toFixed(1)} at the start`);
 for (const name of names) {
