@@ -1,6 +1,6 @@
 /**
- * JSON in the columns of a catalogue. NaN and the infinities are written as Python writes them, so that nothing turns
- * into null on the way; Python's `json` and SQLite's JSON functions read them.
+ * JSON for the columns of a catalogue. NaN and the infinities are written as Python writes them, so that nothing turns
+ * into null on the way; Python's `json`, SQLite's JSON functions and `row-json.ts` read them.
  */
 import { StorageError } from "../core/errors.ts";
 
@@ -8,45 +8,26 @@ import { StorageError } from "../core/errors.ts";
  * A value as text. Typed arrays become lists, dates their ISO form; members that are `undefined` are left out.
  *
  * @param what - The field, for messages.
- * @throws A {@link StorageError} `INVALID_DATA` for what JSON cannot hold: bigints beyond 2^53, functions, circles.
+ * @throws A {@link StorageError} `INVALID_DATA` for what JSON cannot hold: functions, symbols, circles.
  */
 export function toJsonText(value: unknown, what: string): string {
   // Rows of readings are flat nearly always, and V8 writes those several times faster than a loop.
   return isFlat(value) ? JSON.stringify(value) : write(value, what, new Set());
 }
 
-/** What {@link toJsonText} wrote, or Python's `json.dumps`. */
-export function parseJsonText(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const marked = text.replaceAll(TOKENS, (token) => {
-      return token.startsWith('"') ? token : `"${MARK}${token}"`;
-    });
-    try {
-      return JSON.parse(marked, (_, member: unknown) => {
-        return typeof member === "string" && member.startsWith("\u0000sluice:") ? Number(member.slice(8)) : member;
-      });
-    } catch {
-      throw new StorageError("CORRUPT", `No JSON: ${text.slice(0, 80)}`, { cause: error });
-    }
-  }
-}
-
-/** Strings as a whole, so that words inside them stay what they are. */
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g;
-
-/** In front of a number that JSON has no word for. No text of a laboratory begins with it. */
-const MARK = "\\u0000sluice:";
-
 function isFlat(value: unknown): boolean {
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return false;
   for (const name in value) {
     const member = (value as Record<string, unknown>)[name];
-    const isPlain = typeof member === "string" || typeof member === "boolean" || Number.isFinite(member);
-    if (!isPlain || Object.is(member, -0)) return false;
+    const isPlain = typeof member === "number" ? isPlainNumber(member) : ["string", "boolean"].includes(typeof member);
+    if (!isPlain) return false;
   }
   return true;
+}
+
+/** True for numbers that `JSON.stringify` writes as they are. */
+function isPlainNumber(value: number): boolean {
+  return Number.isFinite(value) && !Object.is(value, -0);
 }
 
 function write(value: unknown, what: string, above: Set<object>): string {
@@ -57,8 +38,7 @@ function write(value: unknown, what: string, above: Set<object>): string {
     case "boolean":
       return JSON.stringify(value);
     case "bigint":
-      if (BigInt(Number(value)) === value) return String(value);
-      throw refused(what, `${value} is beyond 2^53`);
+      return String(value);
     case "object":
       return value === null ? "null" : writeObject(value, what, above);
     default:

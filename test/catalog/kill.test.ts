@@ -64,7 +64,7 @@ async function expectWhole(path: string, run: string, atLeast: number): Promise<
   expect(array.shape[0]).toBeGreaterThanOrEqual(images.length);
   for (const { index_in_stack: index, seq_num: event } of images) {
     const { data } = await array.frame(index);
-    expect(new Set(data)).toEqual(new Set([event]));
+    expect(new Set(data as Uint32Array)).toEqual(new Set([event]));
   }
 }
 

@@ -269,12 +269,11 @@ describe("what is in a row", () => {
     await new RunWriter(path, ps).use(async (writer) => {
       await writer.openRun("scan", { metadata: { limit: Number.POSITIVE_INFINITY } });
       await writer.openStream("primary", {});
-      await writer.writeEvent({ a: Number.NaN, trace: Float64Array.of(1, 2.5), big: 2n ** 52n, at: new Date(0) });
+      await writer.writeEvent({ a: Number.NaN, trace: Float64Array.of(1, 2.5), big: 2n ** 60n + 1n, at: new Date(0) });
       await expect(writer.writeEvent({ f: () => 1 })).rejects.toMatchObject({ code: "INVALID_DATA" });
-      await expect(writer.writeEvent({ big: 2n ** 60n + 1n })).rejects.toMatchObject({ code: "INVALID_DATA" });
     });
     expect(await rowsOf(path, "SELECT data FROM events")).toEqual([
-      { data: '{"a":NaN,"trace":[1,2.5],"big":4503599627370496,"at":"1970-01-01T00:00:00.000Z"}' },
+      { data: '{"a":NaN,"trace":[1,2.5],"big":1152921504606846977,"at":"1970-01-01T00:00:00.000Z"}' },
     ]);
     expect(await rowsOf(path, "SELECT metadata FROM runs")).toEqual([{ metadata: '{"limit":Infinity}' }]);
   });
