@@ -47,7 +47,7 @@ export function parseSearchText(text: string): SearchPhrase[] | undefined {
   // A quotation that nobody closed goes on to the end.
   for (const [part] of text.matchAll(/"[^"]*(?:"\*?|$)|[^\s"]+/g)) {
     const words = wordsOf(part);
-    const isPrefix = part.endsWith("*");
+    const isPrefix = /\*"?$/.test(part);
     if (words.length > 0) phrases.set(`${words.join(" ")}${isPrefix ? "*" : ""}`, { words, isPrefix });
   }
   return [...phrases.values()];

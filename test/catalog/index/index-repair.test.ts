@@ -125,10 +125,12 @@ describe("repair", () => {
     await index.registerBeamtime(anna, "copy", file("copy"));
     expect(await problems()).toEqual(["elsewhere copy b1", "elsewhere copy b2"]);
     expect(await index.repair()).toMatchObject({ added: 0, updated: 0, removed: 0, elsewhere: 2 });
+    await writeBeamtime(file("copy"), [{ uid: "new" }]);
+    expect(await index.repair()).toMatchObject({ added: 1, updated: 0, removed: 0, elsewhere: 2 });
     expect((await index.search({ beamtime: "b" })).runs).toHaveLength(2);
     expect(await index.reindex(file("copy"))).toEqual({ added: 0, updated: 2, removed: 0 });
     expect((await index.search({ beamtime: "b" })).runs).toHaveLength(0);
-    expect((await index.search({ beamtime: "copy" })).runs).toHaveLength(2);
+    expect((await index.search({ beamtime: "copy" })).runs).toHaveLength(3);
   });
 
   it("does the rest when it is called again after it was stopped", async () => {

@@ -57,11 +57,12 @@ describe("a question", () => {
   });
 
   it("asks for the beginning of a word with a star, and only at its end", () => {
-    expect(parseSearchText('poly* *film "two wor"* a*b')).toEqual([
+    expect(parseSearchText('poly* *film "two wor"* a*b "of the fil*"')).toEqual([
       { words: ["poly"], isPrefix: true },
       { words: ["film"], isPrefix: false },
       { words: ["two", "wor"], isPrefix: true },
       { words: ["a", "b"], isPrefix: false },
+      { words: ["of", "the", "fil"], isPrefix: true },
     ]);
   });
 
