@@ -92,7 +92,7 @@ const postgres: TextDialect = {
   key: "position",
   condition: "t.document @@ CAST(? AS TSQUERY)",
   row: (position, { fields, facets }) => {
-    const lexemes: string[] = facets.map((facet) => `'${facet}'`);
+    const lexemes: string[] = facets.map(lexemeOf);
     let place = 0;
     for (const words of fields) {
       for (const word of words) if (++place <= LAST_PLACE) lexemes.push(`'${word}':${place}`);
@@ -106,9 +106,14 @@ const postgres: TextDialect = {
         const lexemes = words.map((word) => `'${word}'`);
         return `(${lexemes.join(" <-> ")}${isPrefix ? ":*" : ""})`;
       }),
-      ...facets.map((any) => `(${any.map((facet) => `'${facet}'`).join(" | ")})`),
+      ...facets.map((any) => `(${any.map(lexemeOf).join(" | ")})`),
     ].join(" & "),
 };
+
+/** Facets are in one column with the words there: the sign keeps them apart. */
+function lexemeOf(facet: string): string {
+  return `'=${facet}'`;
+}
 
 /** Full text by engine. */
 export const textDialects = { sqlite, postgres } as const satisfies Record<DialectName, TextDialect>;
