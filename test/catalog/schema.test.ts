@@ -42,6 +42,44 @@ describe("the beamtime schema", () => {
     driver.close();
   });
 
+  it("case 54: making it again changes nothing", async () => {
+    const file = path();
+    await withDatabase(file, (database) => migrate(database, beamtimeSchema));
+    const before = sum(file);
+    expect(await withDatabase(file, (database) => migrate(database, beamtimeSchema))).toBe(3);
+    expect(sum(file)).toBe(before);
+  });
+
+  it.each([
+    [
+      "a run of a sample that is not there",
+      "INSERT INTO runs (uid, sample_id, plan_name, time_start) VALUES ('r', 99, 'x', 1)",
+    ],
+    ["a number that an event of the stream has", "INSERT INTO events VALUES ('e2', 's1', 1, 2.0, '{}', '{}')"],
+    ["a name that a stream of the run has", "INSERT INTO streams VALUES ('s2', 'aa', 'primary', '{}', 2.0, NULL)"],
+    ["an image of an event that is not there", "UPDATE image_refs SET event_uid = 'nobody'"],
+  ])("case 54: %s is refused", async (_, statement) => {
+    const file = path();
+    await oldBeamtime(file, 2);
+    await withDatabase(file, async (database) => {
+      await migrate(database, beamtimeSchema);
+      const refused = database.transaction((transaction) => transaction.run(statement));
+      await expect(refused).rejects.toMatchObject({ code: "CONFLICT", retryable: false });
+    });
+  });
+
+  it("what a run has goes with it", async () => {
+    const file = path();
+    await oldBeamtime(file, 2);
+    await withDatabase(file, async (database) => {
+      await migrate(database, beamtimeSchema);
+      await database.transaction((transaction) => transaction.run("DELETE FROM runs WHERE uid = 'aa'"));
+      for (const table of ["streams", "events", "image_refs", "run_tags"]) {
+        expect(await database.all(`SELECT * FROM ${table}`)).toEqual([]);
+      }
+    });
+  });
+
   it("is made once, also by many at the same time", async () => {
     const file = path();
     await Promise.all(
