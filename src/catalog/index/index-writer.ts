@@ -277,6 +277,7 @@ export class IndexWriter implements AsyncDisposable {
     return this.#connection.close();
   }
 
+  /** As {@link IndexWriter.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
