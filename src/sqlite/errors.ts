@@ -58,11 +58,6 @@ export function isBusy(error: unknown): boolean {
   return error instanceof StorageError && [5, 6].includes(sqliteResult(error.cause) ?? 0);
 }
 
-/** True if a row was refused by a unique index, a foreign key, or another rule of the schema. */
-export function isConstraint(error: unknown): boolean {
-  return error instanceof StorageError && sqliteResult(error.cause) === 19;
-}
-
 /** The typed error for whatever a library threw. */
 export function sqliteError(error: unknown, location: string, operation: string): StorageError {
   if (error instanceof StorageError) return error;

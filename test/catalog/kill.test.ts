@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDatabase } from "../../src/catalog/database.ts";
 import { RunWriter } from "../../src/catalog/run-writer.ts";
 import { type Bundle, bundle, installed } from "../support/bundle.ts";
 import { arrayBeside, newBeamtime, rowsOf } from "./beamtime-folder.ts";
@@ -13,9 +14,10 @@ const TRIALS = Number(process.env.SLUICE_KILL_TRIALS ?? 20);
 /** A process is killed at a random moment within this time after its run began. */
 const WINDOW_MS = 150;
 
-/** Processes that write one file at the same time, and events of each. */
-const WRITERS = 3;
-const EVENTS = 200;
+/** Processes that write one file at the same time, events of each, and connections that read meanwhile. */
+const WRITERS = 2;
+const EVENTS = Number(process.env.SLUICE_WRITER_EVENTS ?? 300);
+const READERS = 5;
 
 let child: Bundle;
 beforeAll(async () => {
@@ -94,18 +96,44 @@ describe("case 55: a process killed while events and images arrive", () => {
 });
 
 describe("case 57: processes that write one file", () => {
-  test("all find their events there, and none takes another for gone", async () => {
+  test(`all find their events there, none is taken for gone, and ${READERS} readers see them come`, async () => {
     const path = await newBeamtime();
+    await new RunWriter(path, { name: "PS" }).use(async () => {});
     const args = [child.path, path, "25", String(EVENTS)];
     const processes = Array.from({ length: WRITERS }, () =>
       spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] }),
     );
     for (const running of processes) running.stdout.resume();
-    const ends = await Promise.all(processes.map((running) => once(running, "close")));
+    const ended = Promise.all(processes.map((running) => once(running, "close")));
+    let isOver = false;
+    const readers = Array.from({ length: READERS }, async () => {
+      const database = await openDatabase(path, { readOnly: true });
+      const seen = new Set<number>();
+      for (let last = 0; !isOver; last = Math.max(...seen)) {
+        // Whole groups, none of them ever gone again, and behind each reference an event.
+        const [{ events, dangling } = { events: 0, dangling: 0 }] = await database.all<{
+          events: number;
+          dangling: number;
+        }>(
+          "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM image_refs " +
+            "WHERE event_uid NOT IN (SELECT uid FROM events)) AS dangling",
+        );
+        expect(dangling).toBe(0);
+        expect(events).toBeGreaterThanOrEqual(last);
+        seen.add(events);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await database.close();
+      return seen.size;
+    });
+    const ends = await ended;
+    isOver = true;
     expect(ends.map(([code]) => code)).toEqual(processes.map(() => 0));
+    for (const states of await Promise.all(readers)) expect(states).toBeGreaterThan(2);
     const runs = await rowsOf(path, "SELECT exit_status, num_events FROM runs");
     expect(runs).toEqual(processes.map(() => ({ exit_status: "success", num_events: EVENTS })));
-    expect(await rowsOf(path, "SELECT count(*) AS n FROM image_refs")).toEqual([{ n: (WRITERS * EVENTS) / 25 }]);
+    const images = WRITERS * Math.floor(EVENTS / 25);
+    expect(await rowsOf(path, "SELECT count(*) AS n FROM image_refs")).toEqual([{ n: images }]);
     expect(await rowsOf(path, "SELECT count(*) AS n FROM samples")).toEqual([{ n: 1 }]);
-  }, 120_000);
+  }, 240_000);
 });
