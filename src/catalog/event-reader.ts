@@ -1,6 +1,7 @@
 /** Events of a stream, page by page: as much memory as a page takes, however long the run. */
 import type { OperationOptions } from "../core/byte-store.ts";
 import type { CatalogDatabase } from "./database.ts";
+import { mergeOrdered } from "./merge-ordered.ts";
 import { parseObject } from "./row-json.ts";
 
 /** One event, as it was written. */
@@ -62,26 +63,8 @@ export async function* readEvents(
 }
 
 /** Yields the events of several streams, ordered by time as far as the events of each are. */
-export async function* mergeEvents(
-  streams: readonly AsyncIterable<readonly CatalogEvent[]>[],
-): AsyncGenerator<CatalogEvent> {
-  const heads: { readonly events: AsyncIterator<CatalogEvent>; event: CatalogEvent }[] = [];
-  for (const stream of streams) {
-    const events = oneByOne(stream);
-    const { done, value } = await events.next();
-    if (!done) heads.push({ events, event: value });
-  }
-  while (heads.length > 0) {
-    const next = heads.reduce((first, head) => (head.event.time < first.event.time ? head : first));
-    yield next.event;
-    const { done, value } = await next.events.next();
-    if (done) heads.splice(heads.indexOf(next), 1);
-    else next.event = value;
-  }
-}
-
-async function* oneByOne(pages: AsyncIterable<readonly CatalogEvent[]>): AsyncGenerator<CatalogEvent> {
-  for await (const page of pages) yield* page;
+export function mergeEvents(streams: readonly AsyncIterable<readonly CatalogEvent[]>[]): AsyncGenerator<CatalogEvent> {
+  return mergeOrdered(streams, ({ time }) => time);
 }
 
 function eventOf({ uid, seq_num, time, data, timestamps }: EventRow, stream: string): CatalogEvent {

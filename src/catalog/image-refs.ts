@@ -1,10 +1,11 @@
 /** Where the images of a run lie, by its rows. */
 import type { OperationOptions } from "../core/byte-store.ts";
-import type { DataKey } from "../core/documents.ts";
 import { type DType, fromTypestr, isDType } from "../core/dtype.ts";
 import type { CatalogDatabase } from "./database.ts";
 import { appendRun, type FramePlace, type FrameRun, type Frames } from "./frame-runs.ts";
+import { mergeOrdered } from "./merge-ordered.ts";
 import { parseObject } from "./row-json.ts";
+import type { CatalogStream } from "./stream-row.ts";
 
 /** References that are asked for at once. */
 const READ_ROWS = 10_000;
@@ -14,7 +15,6 @@ const ZARR = "application/x-zarr";
 /** Reference to one image, with the event that it belongs to. */
 export interface ImageRow {
   readonly id: number | string;
-  readonly stream_uid: string;
   readonly seq_num: number | string;
   readonly uri: string | null;
   readonly zarr_group: string;
@@ -44,24 +44,30 @@ export interface ResourceRow {
   readonly parameters: string;
 }
 
-/** Pages of the references to the images of one field, in the order in which they were written. */
+/** Pages of the references from one stream to the images of one field, in the order of its events. */
 export async function* readImageRows(
   database: CatalogDatabase,
-  runUid: string,
+  streamUid: string,
   field: string,
   options: OperationOptions = {},
 ): AsyncGenerator<readonly ImageRow[]> {
-  for (let last: number | string = -1; ; ) {
+  let seqNum: number | string = Number.MIN_SAFE_INTEGER;
+  let id: number | string = -1;
+  for (;;) {
     const rows: ImageRow[] = await database.all<ImageRow>(
-      "SELECT i.id, e.stream_uid, e.seq_num, i.uri, i.zarr_group, i.index_in_stack, i.shape_x, i.shape_y, i.dtype " +
-        "FROM streams s JOIN events e ON e.stream_uid = s.uid JOIN image_refs i ON i.event_uid = e.uid " +
-        "WHERE s.run_uid = ? AND i.field_name = ? AND i.id > ? ORDER BY i.id LIMIT ?",
-      [runUid, field, last, READ_ROWS],
+      "SELECT i.id, e.seq_num, i.uri, i.zarr_group, i.index_in_stack, i.shape_x, i.shape_y, i.dtype " +
+        "FROM events e JOIN image_refs i ON i.event_uid = e.uid " +
+        // The first of the two conditions on the number is for the index.
+        "WHERE e.stream_uid = ? AND e.seq_num >= ? AND (e.seq_num > ? OR i.id > ?) AND i.field_name = ? " +
+        "ORDER BY e.seq_num, i.id LIMIT ?",
+      [streamUid, seqNum, seqNum, id, field, READ_ROWS],
       options,
     );
     if (rows.length > 0) yield rows;
-    if (rows.length < READ_ROWS) return;
-    last = (rows.at(-1) as ImageRow).id;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < READ_ROWS) return;
+    seqNum = last.seq_num;
+    id = last.id;
   }
 }
 
@@ -103,31 +109,33 @@ export function readData(
   return database.all<DatumRow>(sql, [resourceUid], options);
 }
 
-/** The frames of one field: those that events refer to one by one, and those that came as streams. */
+/**
+ * The frames of one field: those that events refer to one by one, in the order of the events (of several streams, as they
+ * were written), and those that came as streams.
+ */
 export async function readFrames(
   database: CatalogDatabase,
   runUid: string,
   field: string,
-  dataKey: (streamUid: string) => DataKey | undefined,
+  streams: readonly CatalogStream[],
   options: OperationOptions = {},
 ): Promise<Frames> {
   const runs: FrameRun[] = [];
   let shape: readonly number[] = [0, 0];
   let dtype: DType | undefined;
   const places = new Map<string, FramePlace>();
-  for await (const rows of readImageRows(database, runUid, field, options)) {
-    for (const row of rows) {
-      appendRun(runs, { place: placeOf(row, places), first: Number(row.index_in_stack), count: 1 });
-      // resonance writes the height of an image, the length of its first axis, as shape_x.
-      if (dtype === undefined) shape = [Number(row.shape_x), Number(row.shape_y)];
-      dtype ??= dtypeOfText(row.dtype);
-    }
+  const references = streams.map(({ uid }) => readImageRows(database, uid, field, options));
+  for await (const row of mergeOrdered(references, ({ id }) => Number(id))) {
+    appendRun(runs, { place: placeOf(row, places), first: Number(row.index_in_stack), count: 1 });
+    // resonance writes the height of an image, the length of its first axis, as shape_x.
+    if (dtype === undefined) shape = [Number(row.shape_x), Number(row.shape_y)];
+    dtype ??= dtypeOfText(row.dtype);
   }
   const resources = await readResources(database, runUid, options);
   for (const resource of resources.filter((one) => one.data_key === field)) {
     const place = placeOfResource(resource);
     for (const datum of await readData(database, resource.uid, options)) {
-      const key = dataKey(datum.stream_uid);
+      const key = streams.find(({ uid }) => uid === datum.stream_uid)?.dataKeys[field];
       // One row of a resource is what one event has: one frame, or several that were taken for it.
       const [perEvent, ...frame] = (key?.shape ?? []).map((length) => length ?? 1);
       const each = key !== undefined && frame.length === 2 ? (perEvent ?? 1) : 1;

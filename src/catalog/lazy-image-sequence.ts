@@ -20,7 +20,7 @@ export interface FrameReader {
 const PIECE_BYTES = 64 * 2 ** 20;
 
 /**
- * The frames of one field of a run, in the order in which they were written. Knows how many there are and how large;
+ * The frames of one field of a run, in the order of the events. Knows how many there are and how large;
  * reads only what is asked for, each time it is asked for. Does not grow while the run goes on: ask the run again.
  *
  * @example

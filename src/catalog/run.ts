@@ -1,6 +1,6 @@
 /** One run of a catalogue. */
 import type { OperationOptions } from "../core/byte-store.ts";
-import type { DataKey, Document } from "../core/documents.ts";
+import type { Document } from "../core/documents.ts";
 import { StorageError } from "../core/errors.ts";
 import type { CatalogEvent } from "./event-reader.ts";
 import type { ExportFormat, ExportOptions } from "./export/export-run.ts";
@@ -150,9 +150,8 @@ export class CatalogRun implements RunSummary {
    */
   async images(field = DETECTOR_IMAGE, options: OperationOptions = {}): Promise<LazyImageSequence> {
     const { database, frames } = this.#context;
-    const streams = new Map((await this.streams(options)).map((stream) => [stream.uid, stream]));
-    const dataKey = (uid: string): DataKey | undefined => streams.get(uid)?.dataKeys[field];
-    return new LazyImageSequence(field, await readFrames(database, this.uid, field, dataKey, options), frames);
+    const found = await readFrames(database, this.uid, field, await this.streams(options), options);
+    return new LazyImageSequence(field, found, frames);
   }
 
   /**

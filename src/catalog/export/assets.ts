@@ -48,9 +48,8 @@ async function written(
   options: OperationOptions,
 ): Promise<StreamAsset[]> {
   const places = new Map<string, Stretch[]>();
-  for await (const rows of readImageRows(database, run.uid, field, options)) {
+  for await (const rows of readImageRows(database, stream.uid, field, options)) {
     for (const row of rows) {
-      if (row.stream_uid !== stream.uid) continue;
       const place = JSON.stringify([row.uri, row.zarr_group]);
       const stretches = places.get(place) ?? [];
       places.set(place, stretches);

@@ -17,6 +17,9 @@ export interface ExportOptions extends PageOptions {
   readonly stream?: string | undefined;
 }
 
+/** Characters that are written at once. */
+const CHUNK_LENGTH = 65_536;
+
 type Exporter = (run: CatalogRun, options: ExportOptions) => AsyncIterable<Uint8Array>;
 
 const exporters: Readonly<Record<ExportFormat, Exporter>> = {
@@ -36,7 +39,14 @@ export function exportRun(run: CatalogRun, format: ExportFormat, options: Export
 
 async function* documentLines(run: CatalogRun, { signal }: OperationOptions): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
-  for await (const [name, doc] of run.documents({ signal })) yield encoder.encode(`${plainJson({ name, doc })}\n`);
+  let lines = "";
+  for await (const [name, doc] of run.documents({ signal })) {
+    lines += `${plainJson({ name, doc })}\n`;
+    if (lines.length < CHUNK_LENGTH) continue;
+    yield encoder.encode(lines);
+    lines = "";
+  }
+  if (lines !== "") yield encoder.encode(lines);
 }
 
 async function* wholeRun(run: CatalogRun, options: ExportOptions): AsyncGenerator<Uint8Array> {

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BackendSet, createRegistry } from "../../../registry/index.ts";
 import { Catalog } from "../../../src/catalog/catalog.ts";
+import { readFrames } from "../../../src/catalog/image-refs.ts";
 import { copyArray, type NdArray, ndArray, sliceArray } from "../../../src/index.ts";
 import { METER_CHANNEL, type MeterEvent } from "../../../src/layers/meter.ts";
 import { BeamtimeFile, saveBeside } from "../../support/beamtime-file.ts";
@@ -134,11 +135,41 @@ describe("a sequence of images", () => {
     expect(keys.splice(0).sort()).toEqual(["10/0/0", "11/0/0", "12/0/0"]);
   });
 
+  it("has all images of a long run, in the order in which they were written, also of two streams", async () => {
+    const path = await newBeamtime();
+    await using file = await BeamtimeFile.make(path);
+    await file.run({ uid: "a" });
+    const [one, two] = [await file.stream("a", "one"), await file.stream("a", "two")];
+    const count = 10_003;
+    await file.events(
+      one,
+      Array.from({ length: count }, () => ({})),
+    );
+    await file.events(two, [{}, {}]);
+    const reference = { field_name: "cam", zarr_group: "g", shape_x: 4, shape_y: 6, dtype: "uint16" };
+    const events = Array.from({ length: count }, (_, i) => `${one}-${i + 1}`);
+    // Two images of one event, at the end of a page.
+    events.splice(9999, 0, `${one}-10000`);
+    events.splice(50, 0, `${two}-1`);
+    events.push(`${two}-2`);
+    await file.insertMany(
+      "image_refs",
+      events.map((uid, i) => ({ event_uid: uid, index_in_stack: i, ...reference })),
+    );
+    const catalog = await Catalog.open(path);
+    onTestFinished(() => catalog.close());
+    const run = await catalog.get("a");
+    const { runs, count: found } = await readFrames(file.database, "a", "cam", await run.streams());
+    expect(found).toBe(count + 3);
+    // One run of neighbours: nothing is out of order, missing or twice.
+    expect(runs.map(({ first, count: length }) => [first, length])).toEqual([[0, count + 3]]);
+  });
+
   it("says which frame is missing in its store", async () => {
     const { path, file } = await withImages(stack(2));
     await file.images("a-primary", "cam", "runs/a/other", stack(1));
     const images = await imagesOf(path);
-    const error = await rejectionOf(images.at(2));
+    const error = await rejectionOf(images.at(1));
     expect(error.code).toBe("NOT_FOUND");
     expect(error.message).toContain('frame 0 of "runs/a/other"');
     // The rows say more frames than the array has.
@@ -151,7 +182,7 @@ describe("a sequence of images", () => {
       shape_y: 6,
       dtype: "uint16",
     });
-    expect((await rejectionOf((await imagesOf(path)).at(3))).message).toContain('frame 9 of "runs/a/cam"');
+    expect((await rejectionOf((await imagesOf(path)).at(2))).message).toContain('frame 9 of "runs/a/cam"');
   });
 
   it("does not join frames that do not fit", async () => {
@@ -160,7 +191,8 @@ describe("a sequence of images", () => {
     await file.images("a-primary", "cam", "runs/a/other", other);
     await saveBeside(path, "runs/a/other", other);
     const images = await imagesOf(path);
-    expect((await images.at(-1)).shape).toEqual([2, 3]);
+    // It is an image of the first event.
+    expect((await images.at(1)).shape).toEqual([2, 3]);
     expect((await rejectionOf(images.load())).code).toBe("SHAPE_MISMATCH");
   });
 });
