@@ -47,6 +47,8 @@ export interface OpenRunParts {
 export class OpenRun {
   readonly uid: string;
   readonly images: ImageStacks;
+  /** True while it is being closed, and after: it takes nothing more. */
+  isClosing = false;
   readonly #parts: OpenRunParts;
   readonly #recent = new Set<string>();
   readonly #streams = new Map<string, OpenStream>();

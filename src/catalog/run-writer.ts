@@ -274,18 +274,22 @@ export class RunWriter implements AsyncDisposable {
       throw this.#error("INVALID_DATA", message, "closeRun");
     }
     const rest = extra === undefined ? null : toJsonText(extra, "extra of the run");
-    await run.images.settled();
-    await group.flush();
-    await database.transaction(async (transaction) => {
-      const events = await countEvents(transaction, run.uid);
-      await transaction.run("UPDATE runs SET time_stop = ?, exit_status = ?, num_events = ?, extra = ? WHERE uid = ?", [
-        time,
-        exitStatus,
-        events,
-        rest,
-        run.uid,
-      ]);
-    });
+    // From here on the run takes nothing more, unless it turns out that it cannot be closed.
+    run.isClosing = true;
+    try {
+      await run.images.settled();
+      await group.flush();
+      await database.transaction(async (transaction) => {
+        const events = await countEvents(transaction, run.uid);
+        await transaction.run(
+          "UPDATE runs SET time_stop = ?, exit_status = ?, num_events = ?, extra = ? WHERE uid = ?",
+          [time, exitStatus, events, rest, run.uid],
+        );
+      });
+    } catch (error) {
+      run.isClosing = false;
+      throw error;
+    }
     if (this.#connection !== undefined) this.#connection.run = undefined;
     await this.#tell(run.uid);
   }
@@ -359,7 +363,7 @@ export class RunWriter implements AsyncDisposable {
 
   #needRun(operation: string): Pick<BeamtimeConnection, "database" | "group"> & { readonly run: OpenRun } {
     const { database, group, run } = this.#need(operation);
-    if (run !== undefined) return { database, group, run };
+    if (run !== undefined && !run.isClosing) return { database, group, run };
     throw this.#error("NOT_OPEN", "No open run", operation);
   }
 

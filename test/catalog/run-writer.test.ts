@@ -161,6 +161,24 @@ describe("calls in the wrong order", () => {
     await writer.close();
   });
 
+  it("a run that is being closed takes nothing more, and is closed once", async () => {
+    const path = await newBeamtime();
+    const writer = new RunWriter(path, ps);
+    await writer.open();
+    await writer.openRun("scan");
+    await writer.openStream("primary", {});
+    const before = writer.writeEvent({});
+    const closing = writer.closeRun();
+    const noRun = { code: "NOT_OPEN", message: "No open run" };
+    await expect(writer.writeEvent({})).rejects.toMatchObject(noRun);
+    await expect(writer.closeRun({ exitStatus: "failed" })).rejects.toMatchObject(noRun);
+    await Promise.all([before, closing]);
+    await writer.close();
+    expect(await rowsOf(path, "SELECT exit_status, num_events FROM runs")).toEqual([
+      { exit_status: "success", num_events: 1 },
+    ]);
+  });
+
   it("a run that close finds open is aborted, also with await using", async () => {
     const path = await newBeamtime();
     {

@@ -83,7 +83,7 @@ describe("a stack of frames", () => {
       [2, 5],
     ]);
     await stack.append(part);
-    large.data.fill(0);
+    (large.data as Uint16Array).fill(0);
     await stack.publish();
     expect([...((await (await array()).frame(0)).data as Uint16Array)]).toEqual([8, 9, 10, 14, 15, 16]);
   });
