@@ -45,7 +45,15 @@ function parts(cursor: unknown): unknown[] {
 
 function digest(filter: object): string {
   const entries = Object.entries(filter).filter(([, value]) => value !== undefined);
-  return createHash("sha256").update(JSON.stringify(entries.sort())).digest("base64url").slice(0, 12);
+  return createHash("sha256")
+    .update(JSON.stringify(entries.sort(byName)))
+    .digest("base64url")
+    .slice(0, 12);
+}
+
+/** By names alone: values need not be such as a text can be made of. No two names are equal. */
+function byName([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 function unusable(cursor: unknown, why: string, cause?: unknown): StorageError {

@@ -200,6 +200,12 @@ describe("pages", () => {
     }
   });
 
+  it("follow each other whatever kind of object a condition is, and in whatever order conditions come", async () => {
+    const tags = Object.create(null) as object;
+    const { cursor } = await index.search({ tags, to: 2000, limit: 2 });
+    expect((await index.search({ limit: 2, to: 2000, tags, cursor })).runs).toHaveLength(2);
+  });
+
   it("have a size, and a filter has names that are known", async () => {
     for (const limit of [0, -1, 1.5, 10_001, Number.NaN]) {
       expect(await rejectionOf(index.search({ limit }))).toMatchObject({ code: "OUT_OF_RANGE" });
