@@ -17,6 +17,8 @@ const names =
         "workspace",
         "plates",
         "zarr-reads",
+        "catalog",
+        "catalog-index",
         "import",
       ];
 const [load] = loadavg();

@@ -30,6 +30,21 @@ for version in "$@"; do
     await files.save(image, "image.tif", "memory");
     if (!arraysEqual(image, await files.load("image.tif", "memory"))) throw new Error("another image came back");
     await backends.close();
+    const { mkdtemp, rm } = await import("node:fs/promises");
+    const folder = await mkdtemp(`${(await import("node:os")).tmpdir()}/sluice-newer-`);
+    const { Catalog, RunWriter } = await import("sluice/catalog");
+    const writer = new RunWriter(`${folder}/bt.db`, { name: "PS" }, { driver: "node:sqlite" });
+    await writer.use(async () => {
+      await writer.openRun("scan");
+      await writer.openStream("primary", {});
+      const event = await writer.writeEvent({ energy: 285 });
+      await writer.writeImage(event, "detector_image", ndArray(new Uint16Array(4), [2, 2]));
+    });
+    const catalog = await Catalog.open(`${folder}/bt.db`);
+    const [run] = await catalog.recent(1);
+    if (run?.status !== "success" || run.numEvents !== 1) throw new Error("the run was not found as it was written");
+    await catalog.close();
+    await rm(folder, { recursive: true });
   '
   "$node" dist/src/cli/main.js acquire examples/session.yaml --num 3 --json > "$scratch/run.json"
   "$node" -e 'JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"))' "$scratch/run.json"

@@ -123,6 +123,12 @@ export {
   throwFailures,
   toStorageError,
 } from "./core/errors.ts";
+export {
+  type FrameStack,
+  type FrameStackOptions,
+  type FrameStackSource,
+  isFrameStackSource,
+} from "./core/frame-stack.ts";
 export type {
   ControllableDataWriter,
   DataWriter,

@@ -8,6 +8,7 @@ import { checkNdArray } from "../../src/core/checks.ts";
 import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
 import type { LoadOptions } from "../../src/core/data-source.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
+import type { FrameStack, FrameStackOptions, FrameStackSource } from "../../src/core/frame-stack.ts";
 import { parentKey } from "../../src/core/key.ts";
 import {
   type AxisSelection,
@@ -83,7 +84,7 @@ const LOOKS_AT_ONCE = 16;
  *
  * @see OpenHCS `io/zarr.py`
  */
-export class ZarrBackend extends StorageBackend implements RegionSource {
+export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource {
   readonly key = "zarr";
   readonly capabilities: Capabilities;
   /** Where the hierarchy is. */
@@ -154,6 +155,13 @@ export class ZarrBackend extends StorageBackend implements RegionSource {
       const level = resolution === 0 ? { path: key } : (await this.#levels(key, options))[resolution];
       if (level === undefined) throw new StorageError("OUT_OF_RANGE", `"${path}" has no resolution ${resolution}`);
       return checkNdArray(await this.doLoad(level.path, { ...load, selection }));
+    });
+  }
+
+  openFrameStack(path: string, options: FrameStackOptions): Promise<FrameStack> {
+    return this.perform("openFrameStack", path, options, async (key) => {
+      const { openZarrStack } = await import("./frame-stack.ts");
+      return openZarrStack(this.store, key, options, this.#layout);
     });
   }
 

@@ -1,26 +1,5 @@
 /** Time and chance as layers see them, so that tests can hold both in their hands. */
-import { checkAborted } from "../core/checks.ts";
-import type { ErrorContext } from "../core/errors.ts";
-
-/** Longest delay that `setTimeout` takes; a longer one would fire at once. */
-const LONGEST_MS = 2 ** 31 - 1;
-
-/** Where layers get the time from. */
-export interface Clock {
-  /** Milliseconds from some fixed moment; never goes back. */
-  now(): number;
-  /** Calls once after so many milliseconds. Answers what cancels it. */
-  after(delayMs: number, run: () => void): () => void;
-}
-
-/** The clock of this machine. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  after: (delayMs, run) => {
-    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), LONGEST_MS));
-    return () => clearTimeout(timer);
-  },
-};
+export { type Clock, pause, systemClock } from "../core/clock.ts";
 
 /** A number from 0 up to and without 1. */
 export type Random = () => number;
@@ -39,25 +18,4 @@ export function seededRandom(seed: number): Random {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-/** Waits, unless the signal fires: then it rejects with `ABORTED` at once. */
-export async function pause(
-  clock: Clock,
-  delayMs: number,
-  signal: AbortSignal | undefined,
-  context: ErrorContext,
-): Promise<void> {
-  checkAborted(signal, context);
-  if (delayMs <= 0) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      cancel();
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const cancel = clock.after(delayMs, done);
-    signal?.addEventListener("abort", done);
-  });
-  checkAborted(signal, context);
 }

@@ -1,0 +1,93 @@
+/** The database of an index, and the beamtime files that are open through it. */
+import type { OperationOptions } from "../../core/byte-store.ts";
+import { runAll, StorageError } from "../../core/errors.ts";
+import type { Catalog } from "../catalog.ts";
+import { type CatalogDatabase, type CatalogTransaction, type OpenDatabaseOptions, openDatabase } from "../database.ts";
+import { migrate, readAsLatest } from "../migrations.ts";
+import { indexSchema } from "./index-schema.ts";
+
+/** Opens with the first use, and is shared by all that ask at the same time. */
+export class IndexConnection {
+  /** How beamtime files are opened: as the index is, and for reading only. */
+  readonly fileOptions: OpenDatabaseOptions;
+  readonly #location: string;
+  readonly #options: OpenDatabaseOptions;
+  readonly #catalogs = new Map<string, Promise<Catalog>>();
+  #database: Promise<CatalogDatabase> | undefined;
+  #isClosed = false;
+
+  /** Opens nothing yet. */
+  constructor(location: string, options: OpenDatabaseOptions) {
+    this.#location = location;
+    this.#options = options;
+    this.fileOptions = { ...options, readOnly: true };
+  }
+
+  /** The database, with its tables. A failure is forgotten, so that the next call tries again. */
+  async open(): Promise<CatalogDatabase> {
+    this.#checkOpen();
+    this.#database ??= this.#openNew().catch((error: unknown) => {
+      this.#database = undefined;
+      throw error;
+    });
+    return this.#database;
+  }
+
+  /** Runs a transaction. */
+  async write<T>(run: (transaction: CatalogTransaction) => Promise<T>, options: OperationOptions = {}): Promise<T> {
+    const database = await this.open();
+    return database.transaction(run, options);
+  }
+
+  /** The catalogue in a beamtime file. A failure is forgotten. */
+  catalog(path: string): Promise<Catalog> {
+    this.#checkOpen();
+    const opened = this.#catalogs.get(path) ?? this.#openCatalog(path);
+    this.#catalogs.set(path, opened);
+    return opened;
+  }
+
+  /** Closes everything. Harmless when repeated. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const opened: (Promise<AsyncDisposable> | undefined)[] = [...this.#catalogs.values(), this.#database];
+    this.#catalogs.clear();
+    this.#database = undefined;
+    const close = async (opening: Promise<AsyncDisposable> | undefined) => {
+      // What failed to open has told whoever opened it.
+      const resource = await opening?.catch(() => undefined);
+      await resource?.[Symbol.asyncDispose]();
+    };
+    await runAll(
+      opened.map((opening) => () => close(opening)),
+      `Closing "${this.#location}"`,
+    );
+  }
+
+  async #openNew(): Promise<CatalogDatabase> {
+    const database = await openDatabase(this.#location, this.#options);
+    try {
+      if (database.readOnly) await readAsLatest(database, indexSchema);
+      else await migrate(database, indexSchema);
+      return database;
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  async #openCatalog(path: string): Promise<Catalog> {
+    try {
+      const { Catalog } = await import("../catalog.ts");
+      return await Catalog.open(path, this.fileOptions);
+    } catch (error) {
+      this.#catalogs.delete(path);
+      throw error;
+    }
+  }
+
+  #checkOpen(): void {
+    if (!this.#isClosed) return;
+    throw new StorageError("NOT_OPEN", `The index "${this.#location}" is closed`, { identifier: this.#location });
+  }
+}

@@ -1,0 +1,68 @@
+/** Paths of beamtime files, as the index writes them down: from its own folder, so that both can move together. */
+import { realpath } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { StorageError } from "../../core/errors.ts";
+
+/** Paths of one index. */
+export class IndexPaths {
+  /** Folder of the index; `undefined` for an index that is on no disk. */
+  readonly #folder: string | undefined;
+
+  /** @param location - Path of the index file, or the URL of its database. */
+  constructor(location: string) {
+    this.#folder = isUrl(location) || location === ":memory:" ? undefined : dirname(resolve(location));
+  }
+
+  /**
+   * What stands for a beamtime file in the index: the path from the folder of the index, with `/` in it. On another drive
+   * it is the whole path; so it is for an index that is in a server. A database of a server is its URL without password.
+   *
+   * Two spellings of one path, also through symbolic links, give the same text. The file need not exist.
+   *
+   * @throws A {@link StorageError} `INVALID_KEY` if it is empty, has a NUL in it, or is a URL that is none.
+   */
+  async toStored(path: string): Promise<string> {
+    if (path.trim() === "" || path.includes("\0")) {
+      throw new StorageError("INVALID_KEY", "The path of a beamtime database is empty, or has a NUL in it", {
+        identifier: path,
+      });
+    }
+    if (isUrl(path)) return withoutPassword(path);
+    const file = await realPath(resolve(path));
+    if (this.#folder === undefined) return file;
+    const stored = relative(await realPath(this.#folder), file);
+    return isAbsolute(stored) ? stored : stored.split(sep).join("/");
+  }
+
+  /** Where the file is now. */
+  async toLocation(stored: string): Promise<string> {
+    if (isUrl(stored) || isAbsolute(stored)) return stored;
+    if (this.#folder === undefined) return resolve(stored);
+    // From where the folder really is: `..` of a link is not what it was written for.
+    return join(await realPath(this.#folder), ...stored.split("/"));
+  }
+}
+
+function isUrl(location: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(location);
+}
+
+function withoutPassword(location: string): string {
+  if (!URL.canParse(location)) {
+    throw new StorageError("INVALID_KEY", `"${location.split("@").at(-1)}" is not the URL of a database`);
+  }
+  const url = new URL(location);
+  url.password = "";
+  return url.href;
+}
+
+/** The path without symbolic links, as far as it exists. */
+async function realPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    const parent = dirname(path);
+    return parent === path ? path : join(await realPath(parent), basename(path));
+  }
+}

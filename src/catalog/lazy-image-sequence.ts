@@ -1,0 +1,149 @@
+/** Frames of one field of a run, read when they are asked for. */
+import type { OperationOptions } from "../core/byte-store.ts";
+import { checkAborted } from "../core/checks.ts";
+import { type DType, dtypes } from "../core/dtype.ts";
+import { StorageError } from "../core/errors.ts";
+import { copyInto, type NdArray, ndArray, sizeOf } from "../core/nd-array.ts";
+import { type FrameRun, type Frames, frameAt, sliceRuns } from "./frame-runs.ts";
+
+/** Reads frames that lie next to each other in one place. */
+export interface FrameReader {
+  /**
+   * Reads frames `run.first` to `run.first + run.count`.
+   *
+   * @returns Shape `[count, y, x]`; memory of the caller.
+   */
+  read(run: FrameRun, options: OperationOptions): Promise<NdArray>;
+}
+
+/** Most bytes of one read of several frames: what is under way beside the array that is being filled. */
+const PIECE_BYTES = 64 * 2 ** 20;
+
+/**
+ * The frames of one field of a run, in the order of the events. Knows how many there are and how large;
+ * reads only what is asked for, each time it is asked for. Does not grow while the run goes on: ask the run again.
+ *
+ * @example
+ * ```ts
+ * const images = await run.images("detector_image");
+ * console.log(images.shape); // [frames, y, x]
+ * const last = await images.at(-1); // [y, x]
+ * const everyTenth = await images.slice(0, undefined, 10).load(); // [frames / 10, y, x]
+ * for await (const image of images) console.log(image.shape);
+ * ```
+ * @see resonance `catalog.py`, `LazyImageSequence`
+ */
+export class LazyImageSequence implements AsyncIterable<NdArray> {
+  /** Name of the field. */
+  readonly field: string;
+  /** Number of frames. */
+  readonly length: number;
+  /** `[frames, y, x]` in pixels; `[0, 0, 0]` if there are none. */
+  readonly shape: readonly number[];
+  /** Type of the pixels; `undefined` if there are no frames. */
+  readonly dtype: DType | undefined;
+  readonly #frames: Frames;
+  readonly #reader: FrameReader;
+
+  /** @internal */
+  constructor(field: string, frames: Frames, reader: FrameReader) {
+    this.field = field;
+    this.length = frames.count;
+    this.shape = [frames.count, ...frames.shape];
+    this.dtype = frames.dtype;
+    this.#frames = frames;
+    this.#reader = reader;
+  }
+
+  /**
+   * One frame.
+   *
+   * @param index - From 0; negative numbers count from the end.
+   * @returns Shape `[y, x]`; memory of the caller.
+   * @throws A {@link StorageError}: `OUT_OF_RANGE`; `NOT_FOUND` if the store no longer has the frame; or what the store threw.
+   */
+  async at(index: number, options: OperationOptions = {}): Promise<NdArray> {
+    const at = index < 0 ? index + this.length : index;
+    if (!Number.isSafeInteger(at) || at < 0 || at >= this.length) {
+      const message = `Image ${index} is outside the ${this.length} images of "${this.field}"`;
+      throw new StorageError("OUT_OF_RANGE", message, { operation: "at", identifier: this.field });
+    }
+    const piece = await this.#reader.read(frameAt(this.#frames, at), options);
+    return ndArray(piece.data, piece.shape.slice(1), piece.dtype);
+  }
+
+  /**
+   * Part of the sequence, as a sequence: reads nothing. As with lists, what lies outside is left out and negative
+   * numbers count from the end.
+   *
+   * @param start - First image. Default: the first, or the last for a negative step.
+   * @param stop - Image to stop before. Default: behind the last, or before the first for a negative step.
+   * @param step - Takes every so manieth; negative goes backwards. Default 1.
+   * @throws A {@link StorageError} `OUT_OF_RANGE` for a step of 0 and for what is no whole number.
+   */
+  slice(start?: number, stop?: number, step = 1): LazyImageSequence {
+    const given = [start, stop, step].find((value) => value !== undefined && !Number.isSafeInteger(value));
+    if (given !== undefined || step === 0) {
+      const what = given === undefined ? "a step of 0" : `${String(given)}, which is no whole number`;
+      const message = `The images of "${this.field}" cannot be sliced with ${what}`;
+      throw new StorageError("OUT_OF_RANGE", message, { operation: "slice", identifier: this.field });
+    }
+    const [first, last] = step > 0 ? [0, this.length] : [-1, this.length - 1];
+    const bound = (value: number | undefined, otherwise: number) =>
+      value === undefined ? otherwise : Math.min(Math.max(value < 0 ? value + this.length : value, first), last);
+    const from = bound(start, step > 0 ? first : last);
+    const to = bound(stop, step > 0 ? last : first);
+    const count = Math.max(0, Math.ceil((to - from) / step));
+    return new LazyImageSequence(this.field, sliceRuns(this.#frames, from, count, step), this.#reader);
+  }
+
+  /**
+   * All frames of the sequence as one array.
+   *
+   * @returns Shape `[frames, y, x]`; memory of the caller.
+   * @throws A {@link StorageError}: `SHAPE_MISMATCH` or `DTYPE_MISMATCH` for frames that do not fit together; otherwise as
+   * {@link LazyImageSequence.at}.
+   */
+  async load(options: OperationOptions = {}): Promise<NdArray> {
+    const { dtype = "float64", shape } = this;
+    const pieces = [...this.#pieces()];
+    const [only] = pieces;
+    if (only !== undefined && pieces.length === 1) return this.#fit(await this.#reader.read(only, options), dtype);
+    const out = new dtypes[dtype].array(sizeOf(shape));
+    let filled = 0;
+    for (const piece of pieces) {
+      checkAborted(options.signal, { operation: "load", identifier: this.field });
+      const frames = this.#fit(await this.#reader.read(piece, options), dtype);
+      copyInto(frames, out, filled);
+      filled += sizeOf(frames.shape);
+    }
+    return ndArray(out, shape, dtype);
+  }
+
+  /** The frames one after the other, one in memory at a time. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<NdArray> {
+    for (let index = 0; index < this.length; index++) yield await this.at(index);
+  }
+
+  *#pieces(): Generator<FrameRun> {
+    const frameBytes = sizeOf(this.shape.slice(1)) * dtypes[this.dtype ?? "float64"].itemSize;
+    const most = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, frameBytes)));
+    for (const run of this.#frames.runs) {
+      for (let done = 0; done < run.count; done += most) {
+        yield { ...run, first: run.first + done, count: Math.min(most, run.count - done) };
+      }
+    }
+  }
+
+  #fit(frames: NdArray, dtype: DType): NdArray {
+    const context = { operation: "load", identifier: this.field };
+    const [, ...shape] = frames.shape;
+    if (shape.join() !== this.shape.slice(1).join()) {
+      const message = `Images of "${this.field}" have different shapes: [${shape}] beside [${this.shape.slice(1)}]`;
+      throw new StorageError("SHAPE_MISMATCH", message, context);
+    }
+    if (frames.dtype === dtype) return frames;
+    const message = `Images of "${this.field}" have different types: ${frames.dtype} beside ${dtype}`;
+    throw new StorageError("DTYPE_MISMATCH", message, context);
+  }
+}

@@ -1,0 +1,41 @@
+/** Which process writes, so that one that was killed is told from one that lives. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+
+/** A process, for a column: machine, number, and when it started, in ticks since the machine did. */
+export function thisProcess(): string {
+  return JSON.stringify([hostname(), process.pid, startOf(process.pid) ?? ""]);
+}
+
+/** True if the process of a column lives, false if it has ended; `undefined` if it is on another machine. */
+export function isAlive(text: string): boolean | undefined {
+  const [host, pid, started] = JSON.parse(text) as [string, number, string];
+  if (host !== hostname()) return undefined;
+  const now = startOf(pid);
+  // Numbers of processes come again, also after a container has started again: the time of the start does not.
+  if (now !== undefined) return now === started;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") return false;
+    if (code === "EPERM") return true;
+    throw error;
+  }
+}
+
+/** When a process started; `undefined` if there is none, or no `/proc` to ask. */
+function startOf(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is a name in parentheses, and may hold anything.
+    const [state, ...fields] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    // A zombie has ended; it is listed until its parent asks.
+    return state === "Z" || state === "X" ? "ended" : fields[18];
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (["ENOENT", "ESRCH", "EACCES", "ENOTDIR"].includes(code)) return undefined;
+    throw error;
+  }
+}
