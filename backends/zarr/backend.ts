@@ -1,12 +1,11 @@
 /** A Zarr hierarchy as a value backend. */
 import { FileBackend } from "../../src/codecs/file-backend.ts";
-import type { BackendOptions, DirectoryEntry } from "../../src/core/backend.ts";
+import type { DirectoryEntry } from "../../src/core/backend.ts";
 import type { BatchOptions } from "../../src/core/batch.ts";
 import type { ByteStore, OperationOptions, TransferOptions } from "../../src/core/byte-store.ts";
 import { type Capabilities, storageCapabilities } from "../../src/core/capabilities.ts";
 import { checkNdArray } from "../../src/core/checks.ts";
-import type { SaveOptions, SaveResult } from "../../src/core/data-sink.ts";
-import type { LoadOptions } from "../../src/core/data-source.ts";
+import type { SaveResult } from "../../src/core/data-sink.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import type { FrameStack, FrameStackOptions, FrameStackSource } from "../../src/core/frame-stack.ts";
 import { parentKey } from "../../src/core/key.ts";
@@ -20,14 +19,14 @@ import {
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
 import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
 import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
-import { type Cast, castArray } from "./cast.ts";
+import type { ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend-options.ts";
+import { castArray } from "./cast.ts";
 import { formatFor, planArray, requireGroup } from "./create.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { KnownNodes } from "./known-nodes.ts";
 import { type StoredLevel, storedLevels } from "./levels.ts";
 import { type ArrayLayoutOptions, layoutOptionsOf } from "./new-array.ts";
 import { type BatchFile, BatchFiles, partOfPlate } from "./ngff/batch-files.ts";
-import type { SaveBatchOptions } from "./ngff/write-batch.ts";
 import { dtypeOfNode, type ZarrNode } from "./nodes.ts";
 import {
   copyArray,
@@ -40,32 +39,6 @@ import {
   reservedName,
   saveArray,
 } from "./place-array.ts";
-
-/** Options of {@link ZarrBackend}. */
-export interface ZarrBackendOptions extends BackendOptions {
-  /** How arrays are stored by saves that do not say it. */
-  readonly layout?: Pick<ArrayLayoutOptions, "compressor" | "codecs" | "zarrFormat" | "separator"> | undefined;
-  /** Called with the store when the backend is closed. Default: the store is closed. */
-  readonly release?: ((store: ByteStore) => Promise<void>) | undefined;
-}
-
-/** Options of {@link ZarrBackend.save}. */
-export interface ZarrSaveOptions extends SaveOptions, ArrayLayoutOptions {
-  /** Stores elements of another type. Without it, arrays keep theirs. */
-  readonly cast?: Cast | undefined;
-}
-
-/**
- * Options of {@link ZarrBackend.saveBatch}. With a `layout`, the batch becomes a well of an OME-Zarr plate, as by `saveBatch`
- * of `sluice/backends/zarr/ngff`; without, each value goes to its path.
- */
-export type ZarrBatchOptions = ZarrSaveOptions & BatchOptions & Omit<Partial<SaveBatchOptions>, "files">;
-
-/** Options of {@link ZarrBackend.load}. */
-export interface ZarrLoadOptions extends LoadOptions {
-  /** Part of an array to load: one entry an axis, as for `sliceArray`. Only the chunks that it touches are read. */
-  readonly selection?: readonly AxisSelection[] | undefined;
-}
 
 const MISSING: BackendStat = { kind: "missing", exists: false };
 const DIRECTORY: BackendStat = { kind: "directory", exists: true };

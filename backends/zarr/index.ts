@@ -13,7 +13,8 @@ import type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 import type { ZarrOptions } from "./options.ts";
 import type { AttributeChange, LiveFrames, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
-export type { ZarrBackend, ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend.ts";
+export type { ZarrBackend } from "./backend.ts";
+export type { ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend-options.ts";
 export type { Cast } from "./cast.ts";
 export type { Compressor, CompressorName } from "./codec-options.ts";
 export type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
