@@ -11,7 +11,10 @@ const LOCAL_FILE_SYSTEMS = [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12f
 /** What is read in place at a time, at most: from the cache of the system that takes 0.2 ms. */
 const IN_PLACE_BYTES = 4 << 20;
 
-/** Time that calls in place may take before the event loop has its turn again. */
+/**
+ * After the first call in place, the next ones are made in place for so long, until the event loop has its turn again. What
+ * the caller does between two calls counts: nobody else runs meanwhile either.
+ */
 const TURN_MS = 2;
 
 /** A call in place that took longer has waited for a device, or for the processor. */
@@ -38,8 +41,8 @@ export class SystemCalls {
   /** Devices that were looked at. */
   readonly #local = new Map<bigint, boolean>();
   #isLocal = false;
-  #spentMs = 0;
-  #isTurnCounted = false;
+  /** When the first call of this turn was made, in milliseconds; `undefined` if none was yet. */
+  #turnBegan: number | undefined;
   /** Calls that are to be made elsewhere. */
   #elsewhere = 0;
   /** As many were after the last slow call; each slow one doubles it, a quick read forgets it. */
@@ -60,7 +63,8 @@ export class SystemCalls {
 
   /** True if the next call is asked in place. */
   get areInPlace(): boolean {
-    return this.#mayStay && this.#isLocal && this.#elsewhere === 0 && this.#spentMs < TURN_MS;
+    if (!this.#mayStay || !this.#isLocal || this.#elsewhere > 0) return false;
+    return this.#turnBegan === undefined || performance.now() - this.#turnBegan < TURN_MS;
   }
 
   /** Looks at the file system that everything is on. */
@@ -125,9 +129,10 @@ export class SystemCalls {
     return false;
   }
 
-  /** Does something in place, and keeps count of the time. */
+  /** Does something in place, and takes the time. */
   now<T>(call: () => T): T {
     const start = performance.now();
+    this.#countTurn(start);
     try {
       return call();
     } finally {
@@ -143,16 +148,16 @@ export class SystemCalls {
   }
 
   #note(tookMs: number): void {
-    this.#spentMs += tookMs;
-    if (tookMs > SLOW_MS) {
-      this.#penalty = Math.min(MAX_ELSEWHERE, Math.max(1, this.#penalty * 2));
-      this.#elsewhere = this.#penalty;
-    }
-    if (this.#isTurnCounted) return;
-    this.#isTurnCounted = true;
+    if (tookMs <= SLOW_MS) return;
+    this.#penalty = Math.min(MAX_ELSEWHERE, Math.max(1, this.#penalty * 2));
+    this.#elsewhere = this.#penalty;
+  }
+
+  #countTurn(now: number): void {
+    if (this.#turnBegan !== undefined) return;
+    this.#turnBegan = now;
     setImmediate(() => {
-      this.#isTurnCounted = false;
-      this.#spentMs = 0;
+      this.#turnBegan = undefined;
     });
   }
 }

@@ -137,6 +137,14 @@ describe("in place", () => {
     expect(isOver).toBe(true);
   });
 
+  test("what a caller does between its calls is part of its turn", async () => {
+    const store = await storeWith();
+    (await openNow(store, "known")).close();
+    for (const begin = performance.now(); performance.now() - begin < 3; );
+    expect(store.openInPlace("known")).toBeUndefined();
+    (await openNow(store, "known")).close();
+  });
+
   test("nothing is asked where it is switched off, where the root is not known yet, and where there is none", async () => {
     const never = await storeWith({ inPlace: "never" });
     expect(never.openInPlace("known")).toBeUndefined();
