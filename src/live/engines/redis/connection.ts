@@ -1,0 +1,227 @@
+/** One connection to a Redis server, which comes back by itself. Loaded by `import()` only: the package is optional. */
+import { createClient, ErrorReply, RESP_TYPES } from "redis";
+import { StorageError } from "../../../core/errors.ts";
+import { LinkLostError, redisError } from "./errors.ts";
+
+/** What Redis answers: strings come as bytes. */
+export type RedisReply = null | number | string | Buffer | readonly RedisReply[];
+
+/** What a command takes. */
+export type RedisArgument = string | Buffer;
+
+/** Options of a connection. */
+export interface ConnectionOptions {
+  readonly url: string;
+  /** How long a call waits for a server that is away. */
+  readonly patienceMs: number;
+  /** Time between attempts to reach a server that is away, or is still loading its data. */
+  readonly retryDelayMs: number;
+  /** A connection on which nothing came for so long is given up, and made anew. Left out: never. */
+  readonly silenceMs?: number | undefined;
+}
+
+/** Options of {@link RedisConnection.call}. */
+export interface RedisCallOptions {
+  /** For the error. */
+  readonly operation: string;
+  readonly identifier?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** True: the signal ends the call at any time. False: only before the command was sent. */
+  readonly isRead?: boolean | undefined;
+}
+
+const asBytes = { [RESP_TYPES.BLOB_STRING]: Buffer };
+
+function newClient({ url, retryDelayMs, silenceMs }: ConnectionOptions, isOpened: () => boolean) {
+  return createClient({
+    url,
+    RESP: 2,
+    // What waits here would overtake, after a reconnection, commands that were lost with the connection.
+    disableOfflineQueue: true,
+    maintNotifications: "disabled",
+    socket: {
+      reconnectStrategy: (_retries, cause) => (isOpened() ? retryDelayMs : cause),
+      ...(silenceMs === undefined ? {} : { socketTimeout: silenceMs }),
+    },
+  });
+}
+
+/** A connection. Everything sent on it takes effect in order. */
+export class RedisConnection {
+  readonly #client: ReturnType<typeof newClient>;
+  readonly #options: ConnectionOptions;
+  readonly #awaitReady = new Set<() => void>();
+  #isOpened = false;
+  #isClosed = false;
+  #lastError: unknown;
+
+  private constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#client = newClient(options, () => this.#isOpened);
+    this.#client.on("error", (error) => {
+      this.#lastError = error;
+    });
+    this.#client.on("ready", () => this.#wake());
+  }
+
+  /**
+   * Connects.
+   *
+   * @throws A {@link StorageError} if the server is not there or refuses.
+   */
+  static async open(options: ConnectionOptions): Promise<RedisConnection> {
+    const connection = new RedisConnection(options);
+    try {
+      await connection.#client.connect();
+    } catch (cause) {
+      connection.close();
+      throw redisError(cause, { operation: "open", identifier: hostOf(options.url) });
+    }
+    connection.#isOpened = true;
+    return connection;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Sends a command at once.
+   *
+   * @throws A {@link LinkLostError} if there is no connection, or it broke before the answer: whether the command took
+   * effect is not known then. Otherwise what the server says, as it says it.
+   */
+  async send(args: readonly RedisArgument[]): Promise<RedisReply> {
+    try {
+      return (await this.#client.sendCommand(args, { typeMapping: asBytes })) as unknown as RedisReply;
+    } catch (cause) {
+      if (cause instanceof ErrorReply && !/^(?:LOADING|BUSY|MASTERDOWN|TRYAGAIN) /.test(cause.message)) throw cause;
+      throw new LinkLostError(cause);
+    }
+  }
+
+  /**
+   * Sends a command, and sends it again after a lost connection, until it is answered. So it must do no harm twice.
+   *
+   * @throws A {@link StorageError}: `TIMED_OUT` if the server was away for too long, `NOT_OPEN`, `ABORTED`, or what the
+   * server's answer means.
+   */
+  async call(args: readonly RedisArgument[], options: RedisCallOptions): Promise<RedisReply> {
+    const { signal, isRead = false } = options;
+    let wasSent = false;
+    let lostAt: number | undefined;
+    for (;;) {
+      const heeded = isRead || !wasSent ? signal : undefined;
+      await this.ready(options, heeded);
+      try {
+        wasSent = true;
+        return await (isRead ? untilAborted(this.send(args), signal, options) : this.send(args));
+      } catch (error) {
+        if (!(error instanceof LinkLostError)) throw redisError(error, options);
+        lostAt ??= performance.now();
+        if (performance.now() - lostAt > this.#options.patienceMs) throw this.#away(options);
+        await this.pause(error);
+      }
+    }
+  }
+
+  /** Resolves once the server can be reached. */
+  async ready(about: Omit<RedisCallOptions, "signal">, signal?: AbortSignal): Promise<void> {
+    if (this.#isClosed) throw closed(about);
+    if (signal?.aborted) throw aborted(about, signal);
+    if (this.#client.isReady) return;
+    await new Promise<void>((resolve, reject) => {
+      const end = (act: () => void) => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        this.#awaitReady.delete(wake);
+        act();
+      };
+      const timer = setTimeout(() => end(() => reject(this.#away(about))), this.#options.patienceMs);
+      const onAbort = () => end(() => reject(aborted(about, signal as AbortSignal)));
+      const wake = () => end(() => (this.#isClosed ? reject(closed(about)) : resolve()));
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#awaitReady.add(wake);
+    });
+  }
+
+  /** Ends the connection; calls that wait on it are rejected. Harmless when repeated. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#client.destroy();
+    this.#wake();
+  }
+
+  /** Time between attempts. A server that loads its data answers at once; a connection that is lost has its own timer. */
+  async pause(lost: LinkLostError): Promise<void> {
+    this.#lastError = lost.cause;
+    if (this.#isClosed || !this.#client.isReady) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#awaitReady.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, this.#options.retryDelayMs);
+      this.#awaitReady.add(end);
+    });
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#awaitReady]) wake();
+  }
+
+  #away({ operation, identifier }: Omit<RedisCallOptions, "signal">): StorageError {
+    const { url, patienceMs } = this.#options;
+    const message = `Redis at ${hostOf(url)} could not be reached for ${patienceMs} ms`;
+    return new StorageError("TIMED_OUT", message, {
+      backend: "redis",
+      operation,
+      identifier,
+      retryable: true,
+      cause: this.#lastError,
+    });
+  }
+}
+
+/** The address without user and password. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : "an address that is no URL";
+}
+
+/** Settles with the promise, or rejects once the signal fires. */
+async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  about: Omit<RedisCallOptions, "signal">,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  let onAbort: (() => void) | undefined;
+  const fired = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(aborted(about, signal));
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, fired]);
+  } finally {
+    signal.removeEventListener("abort", onAbort as () => void);
+  }
+}
+
+function closed({ operation, identifier }: Omit<RedisCallOptions, "signal">): StorageError {
+  return new StorageError("NOT_OPEN", "The engine is closed", { backend: "redis", operation, identifier });
+}
+
+/** What a fired signal rejects with. */
+export function aborted(
+  { operation, identifier }: Omit<RedisCallOptions, "signal">,
+  signal: AbortSignal,
+): StorageError {
+  return new StorageError("ABORTED", `${operation} was aborted`, {
+    backend: "redis",
+    operation,
+    identifier,
+    cause: signal.reason,
+  });
+}
