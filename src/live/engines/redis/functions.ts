@@ -8,7 +8,14 @@ import { createHash } from "node:crypto";
 import { StorageError } from "../../../core/errors.ts";
 import type { RedisArgument, RedisCallOptions, RedisConnection, RedisReply } from "./connection.ts";
 import { LinkLostError } from "./errors.ts";
-import { type RedisScript, type ScriptName, scripts, sharedLua } from "./scripts.ts";
+import { scanScripts } from "./scan-scripts.ts";
+import { type RedisScript, sharedLua } from "./shared-lua.ts";
+import { streamScripts } from "./stream-scripts.ts";
+
+const scripts = { ...scanScripts, ...streamScripts };
+
+/** Name of a script. */
+export type ScriptName = keyof typeof scripts;
 
 /** How scripts reach the server. */
 export type ScriptMode = "functions" | "scripts";

@@ -4,7 +4,8 @@ import { BlockingReader } from "./blocking-reader.ts";
 import { hostOf, RedisConnection } from "./connection.ts";
 import { RedisFunctions } from "./functions.ts";
 import type { RedisEngineOptions } from "./index.ts";
-import { memoryOf, RedisEngine } from "./redis-engine.ts";
+import { memoryOf } from "./memory-info.ts";
+import { RedisEngine } from "./redis-engine.ts";
 
 /** The largest info of a scan. */
 const MAX_INFO_BYTES = 1_000_000;

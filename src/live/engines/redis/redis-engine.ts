@@ -1,7 +1,7 @@
 /** The engine of many machines: a plain Redis server, without modules. Loaded by `import()` only. */
 import { randomUUID } from "node:crypto";
 import { checkAborted, checkOpen } from "../../../core/checks.ts";
-import { type ErrorContext, StorageError } from "../../../core/errors.ts";
+import { StorageError } from "../../../core/errors.ts";
 import { checkEntries } from "../../check-entries.ts";
 import type {
   Bounds,
@@ -27,9 +27,17 @@ import { Appender } from "./appender.ts";
 import type { BlockingReader } from "./blocking-reader.ts";
 import type { RedisArgument, RedisConnection, RedisReply } from "./connection.ts";
 import { Deadline } from "./deadline.ts";
-import type { RedisFunctions } from "./functions.ts";
-import { decodeBounds, decodePage, decodeScan, indexedFields, type ScanReply, searchRanges } from "./scan-reply.ts";
-import type { ScriptName } from "./scripts.ts";
+import type { RedisFunctions, ScriptName } from "./functions.ts";
+import { memoryOf } from "./memory-info.ts";
+import {
+  decodeBounds,
+  decodeFound,
+  decodePage,
+  decodeScan,
+  indexedFields,
+  type ScanReply,
+  searchRanges,
+} from "./scan-reply.ts";
 import { StreamWaiter } from "./stream-waiter.ts";
 import { isBefore, listOf } from "./wire.ts";
 
@@ -40,6 +48,13 @@ export interface RedisEngineParts {
   readonly reader: BlockingReader;
   readonly prefix: string;
   readonly capabilities: LiveCapabilities;
+}
+
+/** The call, for errors. */
+interface About {
+  readonly backend?: string;
+  readonly operation: string;
+  readonly identifier?: string;
 }
 
 /** How long the streams of a deleted scan stay, sealed and empty, so that their readers see the end. */
@@ -187,31 +202,14 @@ export class RedisEngine implements LiveEngine {
       ...searchRanges(query),
     ]);
     const [tag, found] = listOf(reply);
-    const scans = listOf(found).map((scan) => {
-      const [key, identity, state, created, scanTag] = listOf(scan).map(String) as [
-        string,
-        string,
-        string,
-        string,
-        string,
-      ];
-      return {
-        key,
-        identity: JSON.parse(identity) as JsonObject,
-        state: Number(state) as ScanState,
-        createdAt: Number(created),
-        tag: scanTag,
-      };
-    });
     // First without the info, so that it is asked for of those only that may match.
     const { info, ...rest } = query;
-    let matching = scans.filter((scan) => matchesQuery(rest, { ...scan, info: {} }));
+    let matching = listOf(found)
+      .map(decodeFound)
+      .filter((scan) => matchesQuery(rest, { ...scan, info: {} }));
     if (info !== undefined) {
-      const infos = await this.#infos(
-        matching.map(({ key }) => key),
-        about,
-        options,
-      );
+      const keys = matching.map(({ key }) => key);
+      const infos = await this.#infos(keys, about, options);
       matching = matching.filter((scan) => {
         const known = infos.get(scan.key);
         return known !== undefined && matchesQuery({ info }, { ...scan, info: known });
@@ -304,11 +302,7 @@ export class RedisEngine implements LiveEngine {
     await closing;
   }
 
-  #check(
-    operation: string,
-    identifier: string | undefined,
-    { signal }: CallOptions,
-  ): { operation: string; identifier?: string } & ErrorContext {
+  #check(operation: string, identifier: string | undefined, { signal }: CallOptions): About {
     const about = { backend: "redis", operation, ...(identifier === undefined ? {} : { identifier }) };
     checkOpen(this.#isOpen, "The engine", about);
     checkAborted(signal, about);
@@ -317,7 +311,7 @@ export class RedisEngine implements LiveEngine {
 
   #call(
     name: ScriptName,
-    about: { operation: string; identifier?: string },
+    about: About,
     { signal }: CallOptions,
     isRead: boolean,
     args: readonly RedisArgument[],
@@ -325,25 +319,15 @@ export class RedisEngine implements LiveEngine {
     return this.#parts.functions.call(name, args, { ...about, signal, isRead });
   }
 
-  #read(
-    name: ScriptName,
-    about: { operation: string; identifier?: string },
-    options: CallOptions,
-    args: readonly RedisArgument[],
-  ): Promise<RedisReply> {
+  #read(name: ScriptName, about: About, options: CallOptions, args: readonly RedisArgument[]): Promise<RedisReply> {
     return this.#call(name, about, options, true, [this.#parts.prefix, ...args]);
   }
 
-  #write(
-    name: ScriptName,
-    about: { operation: string; identifier?: string },
-    options: CallOptions,
-    args: readonly RedisArgument[],
-  ): Promise<RedisReply> {
+  #write(name: ScriptName, about: About, options: CallOptions, args: readonly RedisArgument[]): Promise<RedisReply> {
     return this.#call(name, about, options, false, [this.#parts.prefix, ...args]);
   }
 
-  async #scan(key: string, about: { operation: string }, options: CallOptions): Promise<ScanReply | undefined> {
+  async #scan(key: string, about: About, options: CallOptions): Promise<ScanReply | undefined> {
     return decodeScan(key, await this.#read("read", about, options, [key]));
   }
 
@@ -357,7 +341,7 @@ export class RedisEngine implements LiveEngine {
     place: string,
     limit: number,
     isFromOldest: boolean,
-    about: { operation: string },
+    about: About,
     options: CallOptions,
   ): Promise<HistoryPage> {
     const [tag, gap, flat] = listOf(await this.#write("after", about, options, [place, String(limit)]));
@@ -368,11 +352,7 @@ export class RedisEngine implements LiveEngine {
   }
 
   /** Infos of scans, of those that are still there. */
-  async #infos(
-    keys: readonly string[],
-    about: { operation: string },
-    options: CallOptions,
-  ): Promise<Map<string, JsonObject>> {
+  async #infos(keys: readonly string[], about: About, options: CallOptions): Promise<Map<string, JsonObject>> {
     const infos = new Map<string, JsonObject>();
     for (let i = 0; i < keys.length; i += INFO_BATCH) {
       const batch = keys.slice(i, i + INFO_BATCH);
@@ -398,19 +378,4 @@ export class RedisEngine implements LiveEngine {
 
 function bytesLimit(maxBytes: number | undefined): string {
   return maxBytes === undefined || maxBytes > Number.MAX_SAFE_INTEGER ? UNLIMITED : String(maxBytes);
-}
-
-/** What `INFO memory` says. */
-export function memoryOf(info: string): {
-  readonly used: number;
-  readonly limit: number | undefined;
-  readonly policy: string;
-} {
-  const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
-  const limit = Number(value("maxmemory"));
-  return {
-    used: Number(value("used_memory")),
-    limit: limit > 0 ? limit : undefined,
-    policy: value("maxmemory_policy"),
-  };
 }

@@ -37,6 +37,28 @@ export function decodeScan(key: string, reply: RedisReply | undefined): ScanRepl
   return { header, news: String(news), leavesInMs: Number(ttl) < 0 ? undefined : Number(ttl) };
 }
 
+/** A scan that a search may have found. */
+export interface FoundScan {
+  readonly key: string;
+  readonly identity: JsonObject;
+  readonly state: ScanState;
+  readonly createdAt: number;
+  /** Its place in the history. */
+  readonly tag: string;
+}
+
+/** What the script `search` answers of one scan. */
+export function decodeFound(reply: RedisReply): FoundScan {
+  const [key = "", identity = "{}", state, createdAt, tag = ""] = listOf(reply).map(String);
+  return {
+    key,
+    identity: JSON.parse(identity) as JsonObject,
+    state: Number(state) as ScanState,
+    createdAt: Number(createdAt),
+    tag,
+  };
+}
+
 /** What the script `bounds` answers of one stream. */
 export function decodeBounds(reply: RedisReply | undefined): Bounds {
   const [floor, length, sealed, durable] = listOf(reply).map((value) => Number(String(value)));

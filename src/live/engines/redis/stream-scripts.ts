@@ -1,0 +1,106 @@
+/** Steps on streams. */
+import type { RedisScript } from "./shared-lua.ts";
+
+const append: RedisScript = {
+  body: `
+local stream, again, at = args[1], args[2] == '1', 3
+local length, sealed = tail(stream)
+while again and at <= #args and tonumber(args[at]) < length do
+  local id = args[at] .. '-1'
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local is_same = entry and (field(entry[2], 'len') or '1') == args[at + 1]
+    and field(entry[2], 'payload') == args[at + 2]
+  local has_left = not entry and tonumber(args[at]) < oldest(stream, length)
+  if not is_same and not has_left then break end
+  at = at + 3
+end
+if at > #args then return { 'done' } end
+if sealed then return { 'sealed', text(length) } end
+if tonumber(args[at]) ~= length then return { 'index', args[at], text(length) } end
+for i = at, #args, 3 do
+  if args[i + 1] == '1' then
+    redis.call('XADD', stream, args[i] .. '-1', 'payload', args[i + 2])
+  else
+    redis.call('XADD', stream, args[i] .. '-1', 'payload', args[i + 2], 'len', args[i + 1])
+  end
+end
+return { 'done' }`,
+};
+
+const sealStream: RedisScript = { runsWhenFull: true, body: "return text(seal(args[1]))" };
+
+const boundsOf: RedisScript = {
+  isRead: true,
+  body: `
+local found = {}
+for i = 2, #args do found[#found + 1] = bounds(args[1], args[i]) end
+return found`,
+};
+
+const range: RedisScript = {
+  isRead: true,
+  body: `
+local prefix, stream, from, stop, max_bytes = unpack(args, 1, 5)
+local about = bounds(prefix, stream)
+if from == 'last' then
+  return { about, redis.call('XREVRANGE', stream, BEFORE_SEAL, '-', 'COUNT', 1) }
+end
+local start = first_with(stream, tonumber(from))
+return { about, (page(stream, start, stop, tonumber(max_bytes))) }`,
+};
+
+const peek: RedisScript = {
+  isRead: true,
+  body: `
+local prefix, left = args[1], tonumber(args[2])
+local found = {}
+for i = 3, #args, 2 do
+  local stream, index = args[i], tonumber(args[i + 1])
+  local about = bounds(prefix, stream)
+  local entries = {}
+  if left > 0 and tonumber(about[2]) > index then
+    local bytes
+    entries, bytes = page(stream, first_with(stream, index), BEFORE_SEAL, left)
+    left = left - bytes
+  end
+  found[#found + 1] = { about, entries }
+end
+return found`,
+};
+
+const trim: RedisScript = {
+  runsWhenFull: true,
+  body: `
+local stream, before = args[1], tonumber(args[2])
+local length, sealed, newest = tail(stream)
+local keep = math.min(before, length)
+local entry = keep > 0 and redis.call('XREVRANGE', stream, text(keep) .. '-0', '-', 'COUNT', 1)[1]
+if entry then
+  local index, count = extent(entry)
+  if index + count > keep then keep = index end
+end
+if newest and keep > newest then keep = newest end
+redis.call('XTRIM', stream, 'MINID', text(keep) .. '-0')
+return text(oldest(stream, length))`,
+};
+
+const durable: RedisScript = {
+  runsWhenFull: true,
+  body: `
+local key = args[1] .. 'durable:' .. args[2]
+if tonumber(redis.call('GET', key) or 0) < tonumber(args[3]) then
+  redis.call('SET', key, args[3], 'KEEPTTL')
+end
+return 1`,
+};
+
+/** The scripts by name. */
+export const streamScripts = {
+  append,
+  seal: sealStream,
+  bounds: boundsOf,
+  range,
+  peek,
+  trim,
+  durable,
+} as const satisfies Record<string, RedisScript>;
