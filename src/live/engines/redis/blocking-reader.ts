@@ -38,8 +38,8 @@ interface Waiter {
 export interface ReaderConnections {
   /** For everything but waiting. */
   readonly calls: RedisConnection;
-  /** Opens the one that waits. */
-  readonly open: () => Promise<RedisConnection>;
+  /** Makes the one that waits. */
+  readonly open: () => RedisConnection;
 }
 
 /** Entries of one stream that one answer may have. */
@@ -170,11 +170,7 @@ export class BlockingReader {
 
   /** The connection that waits; nothing if the reader was closed meanwhile. */
   async #connect(): Promise<RedisConnection | undefined> {
-    if (this.#connection === undefined) {
-      const connection = await this.#connections.open();
-      if (this.#isClosed) return void connection.close();
-      this.#connection = connection;
-    }
+    this.#connection ??= this.#connections.open();
     const connection = this.#connection;
     this.#clientId ??= connection.call(["CLIENT", "ID"], { operation: "wait" }).then(String);
     try {

@@ -81,6 +81,15 @@ export class RedisConnection {
     return connection;
   }
 
+  /** A connection that is made when the server can be reached; calls wait for that as they do for one that was lost. */
+  static openLater(options: ConnectionOptions): RedisConnection {
+    const connection = new RedisConnection(options);
+    connection.#isOpened = true;
+    // Ends with an error only once the connection is closed.
+    connection.#client.connect().catch(() => {});
+    return connection;
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }

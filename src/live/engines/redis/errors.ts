@@ -17,7 +17,7 @@ const meanings: readonly (readonly [RegExp, StorageErrorCode, string])[] = [
   [/^READONLY /, "READ_ONLY", "This Redis is a replica and takes no writes"],
   [/^MISCONF /, "NO_SPACE", "Redis cannot write its own file and takes no writes until it can"],
   [
-    /\bE(?:CONNREFUSED|NOTFOUND|HOSTUNREACH|AI_AGAIN|PIPE|CONNRESET)\b|timeout/i,
+    /\bE(?:CONNREFUSED|NOTFOUND|HOSTUNREACH|AI_AGAIN|PIPE|CONNRESET)\b|timeout|socket closed/i,
     "TIMED_OUT",
     "Redis cannot be reached",
   ],

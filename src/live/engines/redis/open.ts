@@ -25,7 +25,7 @@ export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
     const functions = new RedisFunctions(connection, scripts);
     await functions.load({ operation: "open" });
     const reader = new BlockingReader(
-      { calls: connection, open: () => RedisConnection.open({ ...common, silenceMs: 3 * heartbeatMs }) },
+      { calls: connection, open: () => RedisConnection.openLater({ ...common, silenceMs: 3 * heartbeatMs }) },
       heartbeatMs,
     );
     return new RedisEngine({
