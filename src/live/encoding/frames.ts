@@ -80,6 +80,10 @@ export class FramesCodec implements PointCodec<NdArray, NumericPoint> {
     return this.#inline.count(points);
   }
 
+  locate(entry: Entry, index: number): FrameReference | undefined {
+    return referencesOf(entry)[index];
+  }
+
   async #fetch(reference: FrameReference, options: CallOptions): Promise<NdArray> {
     if (this.#read === undefined) {
       throw new StorageError(

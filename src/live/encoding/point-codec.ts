@@ -32,4 +32,6 @@ export interface PointCodec<Points = unknown, Point = unknown> {
   at(points: Points, index: number): Point;
   /** How many there are. */
   count(points: Points): number;
+  /** Where a point of an entry is, if not in the entry itself. */
+  locate?(entry: Entry, index: number): { readonly kind: string; readonly uri: string } | undefined;
 }

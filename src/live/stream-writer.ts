@@ -1,0 +1,258 @@
+/** Writes one stream. */
+import { checkAborted } from "../core/checks.ts";
+import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
+import type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
+import type { CallOptions, LiveEngine } from "./engine.ts";
+import type { StreamHeader } from "./header.ts";
+
+/** Bytes that are appended in one call at most; one batch always goes. */
+const APPEND_BYTES = 4 * 2 ** 20;
+
+/** What happens once more bytes wait than may. */
+export type BackPressure = "block" | "dropOldest" | "error";
+
+/** Options of a {@link StreamWriter}. */
+export interface StreamWriterOptions {
+  /** Bytes that may wait to be acknowledged. Default 64 MiB. */
+  readonly highWaterBytes?: number | undefined;
+  /**
+   * `"block"`: who sends waits. `"dropOldest"`: what has waited longest is dropped, before it gets an index.
+   * `"error"`: what is sent is refused. Default `"block"`.
+   */
+  readonly backPressure?: BackPressure | undefined;
+}
+
+interface Waiting extends EncodedPoints {
+  readonly settle: (error?: unknown) => void;
+}
+
+/**
+ * The one writer of a stream. Points get their index when they are appended, in the order in which they were sent; what
+ * was dropped or refused takes no index.
+ */
+export class StreamWriter {
+  readonly name: string;
+  readonly key: string;
+  readonly #engine: LiveEngine;
+  readonly #codec: PointCodec;
+  readonly #highWater: number;
+  readonly #policy: BackPressure;
+  readonly #queue: Waiting[] = [];
+  readonly #blocked: (() => void)[] = [];
+  #lastBlocked: Promise<void> | undefined;
+  #length: number;
+  #bytes = 0;
+  #dropped = 0;
+  #appending: Promise<void> | undefined;
+  /** Why nothing more can be written: another writer, a seal. */
+  #broken: unknown;
+  /** Failures of what nobody waited for. */
+  #failures: unknown[] = [];
+
+  /** @param length - Points that the stream has now. */
+  constructor(
+    engine: LiveEngine,
+    header: StreamHeader,
+    codec: PointCodec,
+    length: number,
+    options: StreamWriterOptions = {},
+  ) {
+    this.name = header.name;
+    this.key = header.key;
+    this.#engine = engine;
+    this.#codec = codec;
+    this.#length = length;
+    this.#highWater = options.highWaterBytes ?? 64 * 2 ** 20;
+    this.#policy = options.backPressure ?? "block";
+  }
+
+  /** Points that were acknowledged. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes that wait to be acknowledged. */
+  get waitingBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Points that were dropped because too much was waiting. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * Sends a point or a batch.
+   *
+   * @param data - Borrowed until the promise settles.
+   * @returns When every reader can have it.
+   * @throws A {@link StorageError} for exactly these points: `DTYPE_MISMATCH`, `SHAPE_MISMATCH`, `INVALID_DATA`,
+   * `CONFLICT` (somebody else writes the stream), `NOT_OPEN` (it is sealed), `NO_SPACE`, `CAPACITY_EXCEEDED` (dropped or
+   * refused by the policy).
+   */
+  async send(data: unknown, options: CallOptions = {}): Promise<void> {
+    const points = this.#codec.encode(data);
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+      this.#accept({ ...points, settle }, options).catch(reject);
+    });
+  }
+
+  /**
+   * Sends without waiting for the answer; {@link flush} has it.
+   *
+   * @param data - Copied: free once this has returned, unless it waits for room.
+   * @returns When the points are in the queue: at once, unless the policy is `"block"` and there is no room.
+   * @throws A {@link StorageError}: as `send` for what is known before the points are on their way.
+   */
+  async sendNoWait(data: unknown, options: CallOptions = {}): Promise<void> {
+    const encoded = this.#codec.encode(data);
+    const settle = (error?: unknown) => {
+      if (error !== undefined) this.#failures.push(error);
+    };
+    await this.#accept({ ...encoded, payload: Uint8Array.from(encoded.payload), settle }, options);
+  }
+
+  /**
+   * Waits until everything that was sent is acknowledged.
+   *
+   * @throws What became of points that nobody waited for: one failure as it is, several as an `AggregateError`. They are
+   * told once.
+   */
+  async flush(): Promise<void> {
+    while (this.#appending !== undefined) await this.#appending;
+    const failures = this.#failures;
+    this.#failures = [];
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} sends to "${this.name}" failed`);
+    if (failures.length === 1) throw failures[0];
+  }
+
+  /** Says that points below an index are safely in a store: retention may let them go. */
+  async setDurable(index: number, options: CallOptions = {}): Promise<void> {
+    await this.#engine.setDurable(this.key, index, options);
+  }
+
+  /** Ends the stream after everything that was sent. Answers its final length; any number of times. */
+  async seal(options: CallOptions = {}): Promise<number> {
+    await this.flush();
+    return await this.#engine.seal(this.key, options);
+  }
+
+  /** Waits for room, makes some, or refuses; then the points are in the queue, in the order of the calls. */
+  async #accept(waiting: Waiting, { signal }: CallOptions): Promise<void> {
+    const { payload, length } = waiting;
+    const context = { operation: "send", identifier: this.name };
+    checkAborted(signal, context);
+    if (this.#broken !== undefined) throw this.#broken;
+    const isFull = () => this.#bytes > 0 && this.#bytes + payload.length > this.#highWater;
+    if (this.#policy === "error" && isFull()) {
+      const message = `${this.#bytes} bytes of "${this.name}" wait already: these ${length} points were refused`;
+      throw new StorageError("CAPACITY_EXCEEDED", message, { ...context, retryable: true });
+    }
+    while (this.#policy === "dropOldest" && isFull() && this.#dropOldest());
+    if (this.#policy === "block" && (this.#lastBlocked !== undefined || isFull())) {
+      return await this.#enqueueInTurn(waiting, isFull, signal, context);
+    }
+    this.#enqueue(waiting);
+  }
+
+  /** After those who have waited longer, once there is room. */
+  async #enqueueInTurn(
+    waiting: Waiting,
+    isFull: () => boolean,
+    signal: AbortSignal | undefined,
+    context: ErrorContext,
+  ): Promise<void> {
+    const before = this.#lastBlocked;
+    let leave = () => {};
+    const mine = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    this.#lastBlocked = mine;
+    try {
+      await before;
+      while (isFull() && this.#broken === undefined) {
+        checkAborted(signal, context);
+        await this.#room(signal);
+      }
+      checkAborted(signal, context);
+      if (this.#broken !== undefined) throw this.#broken;
+      this.#enqueue(waiting);
+    } finally {
+      leave();
+      if (this.#lastBlocked === mine) this.#lastBlocked = undefined;
+    }
+  }
+
+  /** Resolves after the next append, or when the signal fires. */
+  #room(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      signal?.addEventListener("abort", done);
+      this.#blocked.push(done);
+    });
+  }
+
+  /** False if nothing waits that is not on its way already. */
+  #dropOldest(): boolean {
+    const oldest = this.#queue.shift();
+    if (oldest === undefined) return false;
+    this.#bytes -= oldest.payload.length;
+    this.#dropped += oldest.length;
+    const message = `${oldest.length} points of "${this.name}" were dropped: newer ones came faster than they could go`;
+    oldest.settle(new StorageError("CAPACITY_EXCEEDED", message, { operation: "send", identifier: this.name }));
+    return true;
+  }
+
+  #enqueue(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    this.#bytes += waiting.payload.length;
+    this.#appending ??= this.#appendAll();
+  }
+
+  /** One append at a time, of all that has come meanwhile. Never rejects: each send is told for itself. */
+  async #appendAll(): Promise<void> {
+    // Whoever sends several points in one turn finds them in one append.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      const error = await this.#append(batch);
+      for (const { payload, settle } of batch) {
+        this.#bytes -= payload.length;
+        settle(error);
+      }
+      for (const resolve of this.#blocked.splice(0)) resolve();
+    }
+    this.#appending = undefined;
+  }
+
+  #takeBatch(): Waiting[] {
+    let bytes = 0;
+    const next = this.#queue.findIndex(({ payload }, i) => {
+      bytes += payload.length;
+      return i > 0 && bytes > APPEND_BYTES;
+    });
+    return this.#queue.splice(0, next < 0 ? this.#queue.length : next);
+  }
+
+  async #append(batch: readonly Waiting[]): Promise<unknown> {
+    if (this.#broken !== undefined) return this.#broken;
+    let index = this.#length;
+    const entries = batch.map(({ length, payload }) => {
+      const entry = { index, length, payload };
+      index += length;
+      return entry;
+    });
+    try {
+      await this.#engine.append(this.key, entries);
+      this.#length = index;
+      return undefined;
+    } catch (error) {
+      if (isStorageError(error, "CONFLICT", "NOT_OPEN")) this.#broken = error;
+      return error;
+    }
+  }
+}

@@ -1,0 +1,216 @@
+/** A scan, to write. */
+import { type Clock, systemClock } from "../core/clock.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
+import type { CallOptions } from "./engine.ts";
+import { StateConflictError } from "./errors.ts";
+import type { ScanHeader, StreamHeader } from "./header.ts";
+import { copyJson, type JsonObject, toJson } from "./json.ts";
+import { Scan, type ScanContext } from "./scan.ts";
+import { endReasons, type ScanState, scanStates } from "./scan-state.ts";
+import { type StreamDefinition, streamHeader } from "./stream-definition.ts";
+import { openStream } from "./stream-plugin.ts";
+import { StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
+
+const { CREATED, PREPARED, STARTED, STOPPED, CLOSED } = scanStates;
+
+/** Who writes a scan, and how it says that it is there. */
+export interface LeaseHolder {
+  readonly owner: string;
+  readonly ms: number;
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * A scan of which this process is the producer. It goes from CREATED over PREPARED and STARTED to STOPPED, and from any
+ * of them to CLOSED.
+ */
+export class WritableScan extends Scan implements AsyncDisposable {
+  readonly #lease: LeaseHolder | undefined;
+  readonly #writers = new Map<string, StreamWriter>();
+  readonly #declared: Record<string, StreamHeader> = {};
+  #newInfo: JsonObject | undefined;
+  #cancelRenewal: (() => void) | undefined;
+  #renewing: Promise<void> | undefined;
+  #leaseFailure: unknown;
+
+  constructor(header: ScanHeader, context: ScanContext, lease?: LeaseHolder) {
+    super(header, context);
+    this.#lease = lease;
+    this.#scheduleRenewal();
+  }
+
+  /** What is said about it, changes included that others see with the next {@link prepare} or {@link close}. */
+  override get info(): JsonObject {
+    return this.#newInfo ?? super.info;
+  }
+
+  /**
+   * Says something else about the scan. Others see it once it is PREPARED, or CLOSED.
+   *
+   * @throws A {@link StorageError} `INVALID_DATA` if it is larger than the engine takes, or no JSON.
+   */
+  setInfo(info: JsonObject): void {
+    checkInfo(info, this.context.engine.capabilities.maxInfoBytes, this.key);
+    this.#newInfo = copyJson(info, "The info");
+  }
+
+  /**
+   * Declares a stream. Others see it once the scan is PREPARED.
+   *
+   * @throws A {@link StorageError}: `CONFLICT` once it is PREPARED, `ALREADY_EXISTS`, and what its plugin has to say.
+   */
+  async createStream(
+    name: string,
+    definition: StreamDefinition,
+    options: StreamWriterOptions = {},
+  ): Promise<StreamWriter> {
+    if (this.state !== CREATED) {
+      throw new StorageError(
+        "CONFLICT",
+        `Streams are declared while a scan is CREATED; this one is ${this.stateName}`,
+        {
+          identifier: name,
+        },
+      );
+    }
+    if (Object.hasOwn(this.#declared, name)) {
+      throw new StorageError("ALREADY_EXISTS", `${this.key} has a stream "${name}"`, { identifier: name });
+    }
+    const header = streamHeader(name, definition);
+    this.#declared[name] = header;
+    try {
+      const { codec } = await openStream(header, this.context.plugins, this.context.readFrame);
+      const writer = new StreamWriter(this.context.engine, header, codec, 0, options);
+      this.#writers.set(name, writer);
+      return writer;
+    } catch (error) {
+      delete this.#declared[name];
+      throw error;
+    }
+  }
+
+  /** The writer of a stream. */
+  writer(name: string): StreamWriter {
+    const writer = this.#writers.get(name);
+    if (writer !== undefined) return writer;
+    const known = [...this.#writers.keys()].join(", ") || "none";
+    throw new StorageError("NOT_FOUND", `${this.key} has no stream "${name}" to write. Known: ${known}`, {
+      identifier: name,
+    });
+  }
+
+  /** Publishes the streams and the info. */
+  async prepare(options: CallOptions = {}): Promise<void> {
+    this.#checkState(CREATED, PREPARED);
+    await this.#change([CREATED], PREPARED, { streams: this.#declared }, options);
+  }
+
+  /** Says that data comes. */
+  async start(options: CallOptions = {}): Promise<void> {
+    this.#checkState(PREPARED, STARTED);
+    this.#checkInfoIsPublished("start");
+    await this.#change([PREPARED], STARTED, {}, options);
+  }
+
+  /** Sends what waits, and seals every stream. */
+  async stop(options: CallOptions = {}): Promise<void> {
+    this.#checkState(STARTED, STOPPED);
+    this.#checkInfoIsPublished("stop");
+    await this.#flush();
+    await this.#change([STARTED], STOPPED, {}, options);
+  }
+
+  /**
+   * Ends the scan, from any state: sends what waits, seals every stream, publishes the info.
+   *
+   * @param options - `endReason`: why; default SUCCESS.
+   * @throws A {@link StorageError}: `CONFLICT` if it is CLOSED already. If points could not be sent the scan is closed
+   * all the same, with the end reason FAILURE unless another was given, and what they failed with is thrown.
+   */
+  async close(options: CallOptions & { readonly endReason?: string | undefined } = {}): Promise<void> {
+    let failure: unknown;
+    try {
+      await this.#flush();
+    } catch (error) {
+      failure = error;
+    }
+    const endReason = options.endReason ?? (failure === undefined ? endReasons.SUCCESS : endReasons.FAILURE);
+    await this.#change([CREATED, PREPARED, STARTED, STOPPED], CLOSED, { endReason }, options);
+    await this.#endLease();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Closes the scan, if it is open, with the end reason USER_ABORT: a producer that succeeds says so itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.state < CLOSED) await this.close({ endReason: endReasons.USER_ABORT });
+    await this.#endLease();
+  }
+
+  async #change(
+    from: readonly ScanState[],
+    to: ScanState,
+    more: { readonly streams?: Record<string, StreamHeader>; readonly endReason?: string },
+    options: CallOptions,
+  ): Promise<void> {
+    if (this.#leaseFailure !== undefined) throw this.#leaseFailure;
+    const info = to === PREPARED || to === CLOSED ? this.#newInfo : undefined;
+    this.takeOver(await this.context.engine.transition(this.key, { from, to, info, ...more }, options));
+    if (info !== undefined && this.#newInfo === info) this.#newInfo = undefined;
+  }
+
+  async #flush(): Promise<void> {
+    const results = await Promise.allSettled([...this.#writers.values()].map((writer) => writer.flush()));
+    const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} streams could not be sent`);
+  }
+
+  #checkState(from: ScanState, to: ScanState): void {
+    if (this.state !== from) throw new StateConflictError(to, this.state, { identifier: this.key });
+  }
+
+  #checkInfoIsPublished(operation: string): void {
+    if (this.#newInfo === undefined) return;
+    const message = `The info of ${this.key} was changed; it is published with prepare and close, not with ${operation}`;
+    throw new StorageError("CONFLICT", message, { operation, identifier: this.key });
+  }
+
+  #scheduleRenewal(): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    const renew = () => {
+      this.#renewing = this.#renew(lease);
+    };
+    this.#cancelRenewal = (lease.clock ?? systemClock).after(lease.ms / 3, renew, { isBackground: true });
+  }
+
+  async #renew({ owner, ms }: LeaseHolder): Promise<void> {
+    try {
+      await this.context.engine.renewLease(this.key, owner, ms);
+    } catch (error) {
+      const isOver = isStorageError(error, "WRITER_LOST", "NOT_FOUND", "CONFLICT", "NOT_OPEN");
+      // Anything else may pass: the lease has two thirds of its time left.
+      if (isOver) this.#leaseFailure = error;
+      if (isOver) return;
+    }
+    if (this.state < CLOSED && this.#cancelRenewal !== undefined) this.#scheduleRenewal();
+  }
+
+  async #endLease(): Promise<void> {
+    this.#cancelRenewal?.();
+    this.#cancelRenewal = undefined;
+    await this.#renewing;
+  }
+}
+
+/**
+ * Checks the info of a scan.
+ *
+ * @throws A {@link StorageError} `INVALID_DATA`.
+ */
+export function checkInfo(info: JsonObject, maxBytes: number, key: string): void {
+  const bytes = new TextEncoder().encode(toJson(info, "The info")).length;
+  if (bytes <= maxBytes) return;
+  const message = `The info has ${bytes} bytes, the engine takes ${maxBytes}: put large values into a stream`;
+  throw new StorageError("INVALID_DATA", message, { identifier: key });
+}
