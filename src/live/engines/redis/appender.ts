@@ -74,7 +74,8 @@ export class Appender {
   #schedule(lane: Lane): void {
     if (lane.isScheduled || lane.isRecovering) return;
     lane.isScheduled = true;
-    queueMicrotask(() => {
+    // After all microtasks: who appends again when an earlier append has resolved is still in this command.
+    process.nextTick(() => {
       lane.isScheduled = false;
       this.#flush(lane);
     });

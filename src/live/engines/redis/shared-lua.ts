@@ -110,7 +110,7 @@ local function close(prefix, key, reason)
   redis.call('ZREM', prefix .. 'leases', key)
 end
 
-local function page(stream, start, stop, max_bytes)
+local function page(stream, start, stop, max_bytes, max_entries)
   local found, bytes, count, at = {}, 0, 1, start
   while true do
     local chunk = redis.call('XRANGE', stream, at, stop, 'COUNT', count)
@@ -120,9 +120,10 @@ local function page(stream, start, stop, max_bytes)
       found[#found + 1] = entry
       bytes = bytes + size
     end
-    if #chunk < count or bytes >= max_bytes then return found, bytes end
+    if #chunk < count or bytes >= max_bytes or #found >= max_entries then return found, bytes end
     at = '(' .. chunk[#chunk][1]
-    count = math.max(1, math.min(1024, math.floor((max_bytes - bytes) / (bytes / #found + 1))))
+    count = math.min(1024, max_entries - #found, math.floor((max_bytes - bytes) / (bytes / #found + 1)))
+    count = math.max(1, count)
   end
 end
 

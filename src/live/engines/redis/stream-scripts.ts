@@ -46,7 +46,7 @@ if from == 'last' then
   return { about, redis.call('XREVRANGE', stream, BEFORE_SEAL, '-', 'COUNT', 1) }
 end
 local start = first_with(stream, tonumber(from))
-return { about, (page(stream, start, stop, tonumber(max_bytes))) }`,
+return { about, (page(stream, start, stop, tonumber(max_bytes), math.huge)) }`,
 };
 
 const peek: RedisScript = {
@@ -60,7 +60,7 @@ for i = 3, #args, 2 do
   local entries = {}
   if left > 0 and tonumber(about[2]) > index then
     local bytes
-    entries, bytes = page(stream, first_with(stream, index), BEFORE_SEAL, left)
+    entries, bytes = page(stream, first_with(stream, index), BEFORE_SEAL, left, 512)
     left = left - bytes
   end
   found[#found + 1] = { about, entries }

@@ -45,9 +45,7 @@ export class StreamWaiter {
         if (pages.size > 0) return pages;
       }
       const places = new Map<string, string>();
-      for (const stream of positions.keys()) {
-        places.set(stream, positionBefore((this.#ends.get(stream) as Bounds).length));
-      }
+      for (const stream of positions.keys()) places.set(stream, positionBefore(this.#ends.get(stream)?.length ?? 0));
       const result = await this.#reader.next(places, { operation: "wait", timeoutMs: deadline.leftMs, signal });
       if (result.kind === "late") return new Map();
       if (result.kind === "lost") for (const stream of positions.keys()) this.#ends.delete(stream);
@@ -96,9 +94,11 @@ export class StreamWaiter {
         durable: end?.durable ?? 0,
       };
       this.#keep(stream, bounds);
-      // The answer was full: there may be more, which a reader should get with its next step.
-      if (raw.length >= this.#reader.count) this.#ends.delete(stream);
-      if (!isWorth(bounds, index)) continue;
+      if (!isWorth(bounds, index)) {
+        // A full answer with nothing of use: the end is far from what was known.
+        if (raw.length >= this.#reader.count) this.#ends.delete(stream);
+        continue;
+      }
       const fitting: Entry[] = [];
       for (const entry of entries) {
         if (entry.index + entry.length <= index) continue;

@@ -21,20 +21,9 @@ export interface StreamEntries {
   readonly sealedAt?: number;
 }
 
-/** Id of the batch that begins at an index. */
-export function entryId(index: number): string {
-  return `${index}-1`;
-}
-
 /** The place in a stream before everything that begins at an index or later. */
 export function positionBefore(index: number): string {
   return `${index}-0`;
-}
-
-/** Names and values that `XADD` takes for a batch. */
-export function entryFields({ length, payload }: Pick<Entry, "length" | "payload">): (string | Buffer)[] {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  return length === 1 ? ["payload", bytes] : ["payload", bytes, "len", String(length)];
 }
 
 /**
