@@ -34,7 +34,7 @@ export interface RedisEngineOptions {
  * themselves: calls go on where they were, appends are neither lost nor doubled. What the server itself loses when it is
  * killed follows from its `appendfsync`.
  *
- * @throws A {@link StorageError}: `MISSING_DEPENDENCY` without the package redis; `CONFIG_INVALID` for a server that
+ * @throws A `StorageError`: `MISSING_DEPENDENCY` without the package redis; `CONFIG_INVALID` for a server that
  * removes keys by itself when it is full; `UNAUTHENTICATED`, `TIMED_OUT`.
  */
 export async function openRedisEngine(options: RedisEngineOptions = {}): Promise<LiveEngine> {
