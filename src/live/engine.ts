@@ -136,7 +136,7 @@ export interface LiveEngine extends AsyncDisposable {
   /**
    * Creates a scan and its entry in the history in one step.
    *
-   * @throws A {@link StorageError} `ALREADY_EXISTS`.
+   * @throws A `StorageError` `ALREADY_EXISTS`.
    */
   createScan(scan: NewScan, options?: CallOptions): Promise<HistoryEntry>;
 
@@ -144,7 +144,7 @@ export interface LiveEngine extends AsyncDisposable {
    * Changes the state, if it is one of `from`. A change to STOPPED or CLOSED seals every stream of the scan in the same
    * step; one to CLOSED ends its lease.
    *
-   * @throws A {@link StorageError} `CONFLICT` (a `StateConflictError`, which has the state) or `NOT_FOUND`.
+   * @throws A `StorageError` `CONFLICT` (a `StateConflictError`, which has the state) or `NOT_FOUND`.
    */
   transition(key: string, change: Transition, options?: CallOptions): Promise<ScanHeader>;
 
@@ -166,14 +166,14 @@ export interface LiveEngine extends AsyncDisposable {
   /**
    * Lets a scan and its streams go by themselves after so many milliseconds; a later call sets the time anew.
    *
-   * @throws A {@link StorageError} `NOT_FOUND`.
+   * @throws A `StorageError` `NOT_FOUND`.
    */
   expire(key: string, ms: number, options?: CallOptions): Promise<void>;
 
   /**
    * The scan once its revision is above the given one; `undefined` when the time is over.
    *
-   * @throws A {@link StorageError} `NOT_FOUND` if it is not there, or is deleted meanwhile.
+   * @throws A `StorageError` `NOT_FOUND` if it is not there, or is deleted meanwhile.
    */
   waitScan(key: string, revision: number, options?: WaitOptions): Promise<ScanHeader | undefined>;
 
@@ -208,7 +208,7 @@ export interface LiveEngine extends AsyncDisposable {
    *
    * @param entries - Payloads are borrowed until the promise settles.
    * @returns When everything is there for every reader. A stream that nobody has declared takes entries too.
-   * @throws A {@link StorageError} `CONFLICT` (an `IndexConflictError`), `NOT_OPEN` (a `StreamSealedError`), `NO_SPACE`,
+   * @throws A `StorageError` `CONFLICT` (an `IndexConflictError`), `NOT_OPEN` (a `StreamSealedError`), `NO_SPACE`,
    * or `INVALID_DATA` for entries that do not follow each other.
    */
   append(stream: string, entries: readonly Entry[], options?: CallOptions): Promise<void>;
@@ -260,7 +260,7 @@ export interface LiveEngine extends AsyncDisposable {
   /**
    * Takes or renews the lease of a scan.
    *
-   * @throws A {@link StorageError} `CONFLICT` while another owner has it, or if the scan is CLOSED; `WRITER_LOST` if it
+   * @throws A `StorageError` `CONFLICT` while another owner has it, or if the scan is CLOSED; `WRITER_LOST` if it
    * was closed because the lease had run out; `NOT_FOUND`.
    */
   renewLease(key: string, owner: string, ms: number, options?: CallOptions): Promise<void>;

@@ -22,6 +22,7 @@ export interface ColdPoints<Points = unknown> {
 
 /** What is needed to read and write one stream. */
 export interface OpenedStream {
+  /** Between its points and the bytes of its entries. */
   readonly codec: PointCodec;
   /** Where points are read that have left the engine. */
   readonly cold?: ColdPoints | undefined;
@@ -29,6 +30,7 @@ export interface OpenedStream {
 
 /** Opens streams of one kind. */
 export interface StreamPlugin {
+  /** What is needed to read and write the stream. */
   open(stream: StreamHeader): OpenedStream | Promise<OpenedStream>;
 }
 

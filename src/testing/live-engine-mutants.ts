@@ -23,6 +23,7 @@ export function spoiled(engine: LiveEngine, mutant: LiveEngineMutant): LiveEngin
 
 const nothing = new Map<string, Page>();
 
+/** The mistakes. */
 export const liveEngineMutants: readonly LiveEngineMutant[] = [
   {
     name: "appends at the end whatever the index says: two writers mix",

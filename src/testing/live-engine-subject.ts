@@ -13,6 +13,7 @@ export interface LiveEngineSubject {
 
 /** How the kit gets its subjects. */
 export interface LiveEngineSetup {
+  /** Makes a fresh subject; called once for each check. */
   readonly make: () => Promise<LiveEngineSubject>;
   /** What the engines declare. */
   readonly capabilities: LiveCapabilities;

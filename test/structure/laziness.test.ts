@@ -21,6 +21,7 @@ describe("importing sluice", () => {
     ["sluice/acquire"],
     ["sluice/layers"],
     ["sluice/catalog"],
+    ["sluice/live"],
     ["sluice/backends/zarr"],
     ["sluice/backends/stream"],
   ])("%s opens no file of a heavy package", (specifier) => {

@@ -48,7 +48,11 @@ export class FramesCodec implements PointCodec<NdArray, NumericPoint> {
     this.#read = read;
   }
 
-  /** @param data - Frames, or a list with the reference of each. */
+  /**
+   * Frames as bytes, or their references as text.
+   *
+   * @param data - Frames, or a list with the reference of each.
+   */
   encode(data: unknown): EncodedPoints {
     if (isReferences(data)) {
       return { length: data.length, payload: withKind(1, new TextEncoder().encode(JSON.stringify(data))) };

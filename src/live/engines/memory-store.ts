@@ -8,6 +8,7 @@ import {
   type HistoryEntry,
   type HistoryPage,
   type HistoryTag,
+  type LiveEngine,
   type LiveUsage,
   type NewScan,
   type Page,
@@ -32,6 +33,7 @@ export interface MemoryLiveStoreOptions {
   readonly limitBytes?: number | undefined;
   /** Scans that the history remembers. Default: all. */
   readonly historyLimit?: number | undefined;
+  /** Measures leases and waits. */
   readonly clock?: Clock | undefined;
 }
 
@@ -43,8 +45,11 @@ interface KeptScan {
 
 /** The scans and streams of one process. */
 export class MemoryLiveStore {
+  /** Those who wait. */
   readonly waiters: Waiters;
+  /** Bytes that entries may take. */
   readonly limitBytes: number | undefined;
+  /** Scans that the history remembers. */
   readonly historyLimit: number | undefined;
   readonly #clock: Clock;
   readonly #scans = new Map<string, KeptScan>();
@@ -61,6 +66,7 @@ export class MemoryLiveStore {
     this.historyLimit = options.historyLimit;
   }
 
+  /** See {@link LiveEngine.createScan}. */
   createScan({ key, identity, info, lease }: NewScan): HistoryEntry {
     if (this.#scans.has(key)) throw new StorageError("ALREADY_EXISTS", `There is a scan ${key}`, { identifier: key });
     const createdAt = Date.now() / 1000;
@@ -75,6 +81,7 @@ export class MemoryLiveStore {
     return { tag: tagOf(this.#lastNumber), key };
   }
 
+  /** See {@link LiveEngine.transition}. */
   transition(key: string, { from, to, info, streams, endReason }: Transition): ScanHeader {
     const scan = this.#scan(key);
     const { header } = scan;
@@ -95,6 +102,7 @@ export class MemoryLiveStore {
     return this.#headerOf(scan);
   }
 
+  /** See {@link LiveEngine.getScan}. */
   getScan(key: string): ScanHeader | undefined {
     const scan = this.#scans.get(key);
     return scan && this.#headerOf(scan);
@@ -106,10 +114,12 @@ export class MemoryLiveStore {
     return scan.header.revision > revision ? this.#headerOf(scan) : undefined;
   }
 
+  /** One of {@link LiveEngine.getStates}. */
   getState(key: string): ScanState | undefined {
     return this.#scans.get(key)?.header.state;
   }
 
+  /** See {@link LiveEngine.deleteScan}. */
   deleteScan(key: string): boolean {
     const scan = this.#scans.get(key);
     if (scan === undefined) return false;
@@ -130,6 +140,7 @@ export class MemoryLiveStore {
     return true;
   }
 
+  /** See {@link LiveEngine.expire}. */
   expire(key: string, ms: number): void {
     const scan = this.#scan(key);
     scan.cancelExpiry?.();
@@ -146,6 +157,7 @@ export class MemoryLiveStore {
     return { number, hasGap: number < this.#forgottenNumber };
   }
 
+  /** See {@link LiveEngine.scansAfter}. */
   scansAfter(number: number, limit: number, hasGap: boolean): HistoryPage {
     const scans: HistoryEntry[] = [];
     let last = number;
@@ -157,16 +169,19 @@ export class MemoryLiveStore {
     return { scans, tag: tagOf(last), hasGap };
   }
 
+  /** See {@link LiveEngine.lastScan}. */
   lastScan(): { readonly tag: HistoryTag; readonly key?: string } {
     const last = this.#history.findLast(({ key }) => this.#scans.has(key));
     return { tag: tagOf(this.#lastNumber), ...(last && { key: last.key }) };
   }
 
+  /** See {@link LiveEngine.search}. */
   search(query: ScanQuery): { readonly tag: HistoryTag; readonly keys: readonly string[] } {
     const found = [...this.#scans.values()].filter(({ header }) => matchesQuery(query, header));
     return { tag: tagOf(this.#lastNumber), keys: found.map(({ header }) => header.key) };
   }
 
+  /** See {@link LiveEngine.append}. */
   append(key: string, entries: readonly Entry[]): void {
     const stream = this.#stream(key);
     const before = stream.bytes;
@@ -175,20 +190,24 @@ export class MemoryLiveStore {
     this.waiters.wake(key);
   }
 
+  /** See {@link LiveEngine.seal}. */
   seal(key: string): number {
     const length = this.#stream(key).seal();
     this.waiters.wake(key);
     return length;
   }
 
+  /** See {@link LiveEngine.bounds}. */
   bounds(key: string): Bounds {
     return this.#streams.get(key)?.bounds ?? { floor: 0, length: 0, sealed: false, durable: 0 };
   }
 
+  /** See {@link LiveEngine.range}. */
   range(key: string, from: number | "last", to: number, maxBytes: number): Page {
     return this.#streams.get(key)?.range(from, to, maxBytes) ?? { entries: [], bounds: this.bounds(key) };
   }
 
+  /** See {@link LiveEngine.trim}. */
   trim(key: string, before: number): number {
     const stream = this.#streams.get(key);
     if (stream === undefined) return 0;
@@ -198,10 +217,12 @@ export class MemoryLiveStore {
     return floor;
   }
 
+  /** See {@link LiveEngine.setDurable}. */
   setDurable(key: string, index: number): void {
     this.#stream(key).setDurable(index);
   }
 
+  /** See {@link LiveEngine.renewLease}. */
   renewLease(key: string, owner: string, ms: number): void {
     const scan = this.#scan(key);
     const now = this.#clock.now();
@@ -216,6 +237,7 @@ export class MemoryLiveStore {
     scan.lease = { owner, until: now + ms };
   }
 
+  /** See {@link LiveEngine.closeLost}. */
   closeLost(): string[] {
     const now = this.#clock.now();
     const lost = [...this.#scans.values()].filter(({ lease }) => lease !== undefined && lease.until <= now);
@@ -225,6 +247,7 @@ export class MemoryLiveStore {
     });
   }
 
+  /** See {@link LiveEngine.usage}. */
   usage(): LiveUsage {
     return { bytes: this.#bytes, ...(this.limitBytes !== undefined && { limit: this.limitBytes }) };
   }

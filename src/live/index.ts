@@ -1,0 +1,67 @@
+/**
+ * Live scans: read any stream while it is written, at any time, at any speed.
+ *
+ * @module sluice/live
+ */
+
+export { Cursor, type CursorOptions, type ReadOptions } from "./cursor.ts";
+export { CursorGroup, type GroupViews } from "./cursor-group.ts";
+export { type CreateScanOptions, DataStore, type DataStoreOptions, type ScanSighting } from "./data-store.ts";
+export { type FrameReference, FramesCodec, type ReadFrame, referencesOf } from "./encoding/frames.ts";
+export { JsonCodec } from "./encoding/json-points.ts";
+export { NumericCodec, type NumericPoint } from "./encoding/numeric.ts";
+export type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
+export { VaryingCodec } from "./encoding/varying.ts";
+export {
+  BEFORE_ALL,
+  type Bounds,
+  type CallOptions,
+  type Entry,
+  type HistoryEntry,
+  type HistoryPage,
+  type HistoryTag,
+  type LiveCapabilities,
+  type LiveEngine,
+  type LiveUsage,
+  type NewScan,
+  type Page,
+  type Transition,
+  type WaitOptions,
+} from "./engine.ts";
+export { MemoryEngine } from "./engines/memory.ts";
+export { MemoryLiveStore, type MemoryLiveStoreOptions } from "./engines/memory-store.ts";
+export { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.ts";
+export type { Waiters } from "./engines/waiters.ts";
+export {
+  EndOfStreamError,
+  IndexConflictError,
+  IndexNoMoreThereError,
+  IndexNotYetThereError,
+  IndexWontBeThereError,
+  NoScanAvailableError,
+  ScanNotFoundError,
+  StateConflictError,
+  StreamSealedError,
+  WriterLostError,
+} from "./errors.ts";
+export type {
+  FramesEncoding,
+  JsonEncoding,
+  NumericEncoding,
+  ScanHeader,
+  ScanLease,
+  StreamEncoding,
+  StreamHeader,
+} from "./header.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
+export { isScanKey, newScanKey, newStreamKey } from "./keys.ts";
+export type { PointRange, PointReader } from "./point-reader.ts";
+export { Scan, type ScanContext } from "./scan.ts";
+export { type FieldPattern, matchesQuery, patternParts, type ScanQuery } from "./scan-query.ts";
+export { endReasons, type ScanState, type ScanStateName, scanStateNames, scanStates } from "./scan-state.ts";
+export { type PointLocation, Stream, type StreamContext } from "./stream.ts";
+export type { StreamDefinition } from "./stream-definition.ts";
+export type { ColdPoints, OpenedStream, StreamPlugin, StreamPlugins } from "./stream-plugin.ts";
+export { type BackPressure, StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
+export { View, type ViewRange } from "./view-of-points.ts";
+export { type LeaseHolder, WritableScan } from "./writable-scan.ts";
