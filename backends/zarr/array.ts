@@ -38,6 +38,9 @@ export class NativeZarrArray implements ZarrArray {
   /** Where chunks are stored as they are. */
   readonly #plain: PlainChunkReader | undefined;
   #metadata: ArrayMetadata;
+  #refreshes = 0;
+  /** Number of the refresh that the metadata is of. */
+  #refreshed = 0;
 
   private constructor(store: ByteStore, { path, format }: ArrayNode, metadata: ArrayMetadata, layout: ArrayLayout) {
     this.path = path;
@@ -118,6 +121,7 @@ export class NativeZarrArray implements ZarrArray {
   }
 
   async refresh(options: OperationOptions = {}): Promise<void> {
+    const refresh = ++this.#refreshes;
     const node = await findNode(this.#store, this.path, options);
     if (node?.kind !== "array") {
       const message = `The array at "${this.path}" is no longer there`;
@@ -129,6 +133,9 @@ export class NativeZarrArray implements ZarrArray {
       const message = `Another array was put at "${this.path}"; open it anew`;
       throw new StorageError("CONFLICT", message, { operation: "refresh", identifier: this.path });
     }
+    // One that began later may have ended before.
+    if (refresh < this.#refreshed) return;
+    this.#refreshed = refresh;
     this.#metadata = node.metadata as ArrayMetadata;
   }
 

@@ -36,6 +36,7 @@ import {
   type Placement,
   removeGroup,
   removeNode,
+  replaceArray,
   reservedName,
   saveArray,
 } from "./place-array.ts";
@@ -259,15 +260,14 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
   }
 
   async #saveFile(data: unknown, key: string, options: DoSaveOptions, replacesArray: boolean): Promise<SaveResult> {
-    const { signal } = options;
-    if (replacesArray) {
-      // What cannot be encoded must not cost the array.
-      const codec = this.#files.codecs.forValue(data, key, options.format);
-      await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal });
-      await removeNode(this.store, key, true, { signal });
-    }
-    const result = await this.#files.save(data, key, { ...options, createParents: true });
-    return replacesArray && result.status === "created" ? { ...result, status: "replaced" } : result;
+    if (!replacesArray) return this.#files.save(data, key, { ...options, createParents: true });
+    // What cannot be encoded is told in the name of its path.
+    const codec = this.#files.codecs.forValue(data, key, options.format);
+    await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal: options.signal });
+    const result = await replaceArray(this.store, key, (place) =>
+      this.#files.save(data, place, { ...options, format: codec.name, ifExists: "error" }),
+    );
+    return { ...result, status: "replaced", identifier: key } as SaveResult;
   }
 
   async #transfer(verb: "copy" | "move", from: string, to: string, options: TransferOptions): Promise<void> {
@@ -293,9 +293,9 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
       return;
     }
     if (placement.mayReplace && (await this.#find(to, { signal }))?.kind === "array") {
-      await removeNode(this.store, to, true, { signal });
-    }
-    if (verb === "copy") await this.store.copy(from, to, options);
+      await replaceArray(this.store, to, (place) => this.store.copy(from, place, { signal }));
+      if (verb === "move") await this.store.delete(from);
+    } else if (verb === "copy") await this.store.copy(from, to, options);
     else await this.store.rename(from, to, options);
   }
 
