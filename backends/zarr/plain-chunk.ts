@@ -1,4 +1,5 @@
 /** Chunks that are stored as they are, in the order of their elements: any box of one is read without the rest. */
+import { constants } from "node:buffer";
 import { type DType, dtypes, type TypedArray, type TypedArrayConstructor } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
@@ -60,14 +61,26 @@ export class PlainChunkReader {
   }
 }
 
-/** A new array in C order whose elements are yet to be set. */
+/**
+ * A new array in C order whose elements are yet to be set.
+ *
+ * @throws A {@link StorageError} `CAPACITY_EXCEEDED` for one that is larger than memory.
+ */
 export function unsetArray(shape: readonly number[], dtype: DType): NdArray {
   const { itemSize, array } = dtypes[dtype];
   const size = sizeOf(shape);
-  // Not from the pool that Buffers share, and not zeroed.
-  const { buffer } = Buffer.allocUnsafeSlow(size * itemSize);
-  const data: TypedArray = new (array as TypedArrayConstructor)(buffer, 0, size);
-  return { data, shape: [...shape], stride: contiguousStride(shape), dtype };
+  const byteLength = size * itemSize;
+  try {
+    // Not from the pool that Buffers share, and not zeroed. What is too long for a Buffer may do for larger elements.
+    const isShort = byteLength <= constants.MAX_LENGTH;
+    const buffer = isShort ? Buffer.allocUnsafeSlow(byteLength).buffer : new ArrayBuffer(byteLength);
+    const data: TypedArray = new (array as TypedArrayConstructor)(buffer, 0, size);
+    return { data, shape: [...shape], stride: contiguousStride(shape), dtype };
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `[${shape.join(", ")}] of ${dtype} are ${byteLength} bytes, more than memory holds; select a part`;
+    throw new StorageError("CAPACITY_EXCEEDED", message, { cause });
+  }
 }
 
 /** The error of a chunk that has not as many bytes as its elements need. */

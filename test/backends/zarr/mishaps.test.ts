@@ -6,7 +6,7 @@ import { DiskStore } from "../../../backends/disk/store.ts";
 import { ZarrBackend } from "../../../backends/zarr/backend.ts";
 import { claim, publish } from "../../../backends/zarr/claims.ts";
 import { planArray } from "../../../backends/zarr/create.ts";
-import { createArray, openArray, recoverZarr } from "../../../backends/zarr/index.ts";
+import { createArray, openArray, openZarr, recoverZarr, type ZarrArray } from "../../../backends/zarr/index.ts";
 import type { ByteStore } from "../../../src/core/byte-store.ts";
 import { StorageError } from "../../../src/core/errors.ts";
 import { type NdArray, ndArray } from "../../../src/core/nd-array.ts";
@@ -23,13 +23,18 @@ async function diskStore(): Promise<DiskStore> {
   return new DiskStore({ root, durability: "none" });
 }
 
-/** A store on which something happens before a change. */
+/** A store on which something happens before a look or a change. */
 class MeddledStore extends WrappedStore {
   /** Called with what is about to be done and where. */
   before: (verb: string, key: string) => Promise<void> = async () => {};
 
   constructor(inner: ByteStore) {
     super("meter", inner);
+  }
+
+  override async stat(...args: Parameters<WrappedStore["stat"]>): ReturnType<WrappedStore["stat"]> {
+    await this.before("stat", args[0]);
+    return super.stat(...args);
   }
 
   override async write(...args: Parameters<WrappedStore["write"]>): ReturnType<WrappedStore["write"]> {
@@ -75,6 +80,40 @@ describe("an array that is made", () => {
       const array = await openArray(store, "a");
       expect([...(await array.read()).data]).toEqual([fillValue, fillValue]);
     }
+  });
+});
+
+describe("an array that is read", () => {
+  it("is read although another read of the same shard, which asked first, is called off", async () => {
+    const inner = memoryStore();
+    const shape = { shape: [8, 8], chunkShape: [2, 2], shardShape: [8, 8] };
+    await (await createArray(inner, "a", { ...shape, dtype: "uint8" })).write([], ndArray(new Uint8Array(64), [8, 8]));
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const store = new MeddledStore(inner);
+    store.before = (verb) => (verb === "stat" ? gate : Promise.resolve());
+    const array = (await openZarr(store, "a")) as ZarrArray;
+    const controller = new AbortController();
+    const part = [
+      [0, 2],
+      [0, 2],
+    ] as const;
+    const first = array.read(part, { signal: controller.signal });
+    const second = array.read(part);
+    controller.abort();
+    go();
+    await expect(first).rejects.toMatchObject({ code: "ABORTED" });
+    expect((await second).shape).toEqual([2, 2]);
+  });
+
+  it("says how large it is if that is more than memory, and what would do", async () => {
+    const store = memoryStore();
+    const shape = [2 ** 30, 2 ** 30];
+    await createArray(store, "a", { shape, dtype: "float64", chunkShape: [1024, 1024] });
+    const refusal = { code: "CAPACITY_EXCEEDED", message: expect.stringMatching(/bytes.*select a part/) };
+    await expect(new ZarrBackend(store).load("a")).rejects.toMatchObject(refusal);
   });
 });
 
