@@ -97,9 +97,12 @@ async function loadRegions(
   if (full === undefined) throw new StorageError("CORRUPT", `"${address}" has no resolution`);
   const boxes = parts.map((part) => outcomeOf(() => resolveSelection(part, full.shape)));
   const good = boxes.flatMap((box) => ("error" in box ? [] : [box.value]));
-  const start = full.shape.map((_, axis) => Math.min(...good.map((box) => box.start[axis] as number)));
-  const stop = full.shape.map((_, axis) => Math.max(...good.map((box) => box.stop[axis] as number)));
-  const around = sizeOf(start.map((from, axis) => (stop[axis] as number) - from));
+  // Not by spreading: the arguments of a call have their place on the stack, and a batch may be long.
+  const start = full.shape.map((length, axis) =>
+    good.reduce((least, box) => Math.min(least, at(box.start, axis)), length),
+  );
+  const stop = full.shape.map((_, axis) => good.reduce((most, box) => Math.max(most, at(box.stop, axis)), 0));
+  const around = sizeOf(start.map((from, axis) => Math.max(0, at(stop, axis) - from)));
   if (good.length === 0 || around > good.reduce((sum, box) => sum + sizeOfBox(box), 0)) {
     const outcomes: PartOutcome[] = [];
     for (const [index, box] of boxes.entries()) {
@@ -124,6 +127,10 @@ function outcomeOf<T>(run: () => T): { readonly value: T } | { readonly error: u
   } catch (error) {
     return { error };
   }
+}
+
+function at(numbers: readonly number[], axis: number): number {
+  return numbers[axis] as number;
 }
 
 /** The selection of a box in an array that begins elsewhere. */
