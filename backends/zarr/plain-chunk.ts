@@ -4,7 +4,7 @@ import { type DType, dtypes, type TypedArray, type TypedArrayConstructor } from 
 import { StorageError } from "../../src/core/errors.ts";
 import { contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
 import type { StoredChunk } from "./chunk-source.ts";
-import { type Box, chunkBox, copyBox, intersect } from "./region.ts";
+import { type Box, chunkBox, copyBox, intersect, placeIn, reach } from "./region.ts";
 
 /** Scratch memory that is kept between reads, at most. */
 const KEPT_BYTES = 1 << 20;
@@ -86,14 +86,4 @@ export function unsetArray(shape: readonly number[], dtype: DType): NdArray {
 /** The error of a chunk that has not as many bytes as its elements need. */
 export function wrongLength(byteLength: number, expected: number): StorageError {
   return new StorageError("CORRUPT", `codec "bytes": ${byteLength} bytes came out instead of ${expected}`);
-}
-
-/** Elements between the first and the last one of a box, both included; 1 for a scalar. */
-function reach(shape: readonly number[], stride: readonly number[]): number {
-  return shape.reduce((sum, length, axis) => sum + (length - 1) * (stride[axis] as number), 1);
-}
-
-/** Where the first element of a box is, in an array that starts elsewhere. */
-function placeIn(start: readonly number[], origin: readonly number[], stride: readonly number[]): number {
-  return start.reduce((sum, at, axis) => sum + (at - (origin[axis] as number)) * (stride[axis] as number), 0);
 }

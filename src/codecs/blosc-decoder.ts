@@ -9,6 +9,8 @@ import {
   HEADER_BYTES,
   readBlock,
   readBloscHeader,
+  setBlockStart,
+  setFrameBytes,
   ZSTD_FORMAT,
 } from "./blosc-header.ts";
 import { Shuffler } from "./shuffle.ts";
@@ -73,8 +75,7 @@ export class BloscDecoder {
    *
    * @param frameBytes - Length of the frame.
    * @param read - Fills memory from an offset of the frame on; false if it cannot.
-   * @returns Memory of the length of the frame, with unset bytes where other blocks are; `undefined` if `read` could not,
-   * or where the frame is needed as a whole.
+   * @returns A frame that has only these blocks; `undefined` if `read` could not, or where the frame is needed as a whole.
    * @throws A {@link StorageError} `CORRUPT`.
    */
   readPart(
@@ -89,13 +90,24 @@ export class BloscDecoder {
     if (header.isStored || isForeign(header)) return undefined;
     const starts = HEADER_BYTES + 4 * bloscBlocks(header);
     if (starts > frameBytes) throw corruptBlock(0);
-    const frame = new Uint8Array(Buffer.allocUnsafeSlow(frameBytes).buffer);
-    if (!read(frame.subarray(0, starts), 0)) return undefined;
+    const head = new Uint8Array(starts);
+    if (!read(head, 0)) return undefined;
+    const places: { readonly block: number; readonly start: number; readonly length: number }[] = [];
+    const size = new Uint8Array(4);
     for (const block of blocksOf(part, header)) {
-      const start = bloscBlockStart(frame, header, block);
-      if (!read(frame.subarray(start, start + 4), start)) return undefined;
-      const length = bloscBlockLength(frame, start, start, header);
-      if (!read(frame.subarray(start + 4, start + 4 + length), start + 4)) return undefined;
+      const start = bloscBlockStart(head, header, block);
+      if (!read(size, start)) return undefined;
+      places.push({ block, start, length: 4 + bloscBlockLength(size, 0, start, header) });
+    }
+    const frame = new Uint8Array(places.reduce((sum, { length }) => sum + length, starts));
+    frame.set(head);
+    const view = new DataView(frame.buffer);
+    setFrameBytes(view, frame.byteLength);
+    let at = starts;
+    for (const { block, start, length } of places) {
+      if (!read(frame.subarray(at, at + length), start)) return undefined;
+      setBlockStart(view, block, at);
+      at += length;
     }
     return frame;
   }

@@ -107,6 +107,16 @@ export function readBlock(frame: Uint8Array, header: BloscHeader, block: number)
   return frame.subarray(start + 4, start + 4 + length);
 }
 
+/** Says how long a frame is. */
+export function setFrameBytes(frame: DataView, frameBytes: number): void {
+  frame.setUint32(12, frameBytes, true);
+}
+
+/** Says where a block, with its length before it, is in a frame. */
+export function setBlockStart(frame: DataView, block: number, start: number): void {
+  frame.setInt32(HEADER_BYTES + 4 * block, start, true);
+}
+
 /** The error of a block that cannot be one. */
 export function corruptBlock(block: number): StorageError {
   return new StorageError("CORRUPT", `${block < 0 ? "A block" : `Block ${block}`} of a Blosc frame is damaged`);

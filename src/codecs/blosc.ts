@@ -6,7 +6,16 @@
  * @see c-blosc `README_CHUNK_FORMAT.rst`
  */
 import { StorageError } from "../core/errors.ts";
-import { BYTE_SHUFFLED, FORMAT_VERSION, HEADER_BYTES, NOT_SPLIT, STORED, ZSTD_FORMAT } from "./blosc-header.ts";
+import {
+  BYTE_SHUFFLED,
+  FORMAT_VERSION,
+  HEADER_BYTES,
+  NOT_SPLIT,
+  STORED,
+  setBlockStart,
+  setFrameBytes,
+  ZSTD_FORMAT,
+} from "./blosc-header.ts";
 import { Shuffler } from "./shuffle.ts";
 import { loadZstd, type ZstdProvider } from "./zstd.ts";
 
@@ -194,7 +203,7 @@ function makeFrame(
   const view = new DataView(header.buffer);
   let start = size - 4;
   for (const [i, block] of blocks.entries()) {
-    view.setInt32(HEADER_BYTES + 4 * i, start, true);
+    setBlockStart(view, i, start);
     start += 4 + block.byteLength;
   }
   view.setInt32(size - 4, (blocks[0] as Uint8Array).byteLength, true);
@@ -233,6 +242,6 @@ function makeHeader(
   view.setUint8(3, itemSize);
   view.setUint32(4, byteLength, true);
   view.setUint32(8, blockBytes, true);
-  view.setUint32(12, frameBytes, true);
+  setFrameBytes(view, frameBytes);
   return header;
 }
