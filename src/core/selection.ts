@@ -24,6 +24,12 @@ export function resolveSelection(selection: readonly AxisSelection[], shape: rea
   const keptAxes: number[] = [];
   shape.forEach((length, axis) => {
     const part = selection[axis] ?? null;
+    if (typeof part !== "number" && part !== null && !(Array.isArray(part) && part.length === 2)) {
+      throw new StorageError(
+        "OUT_OF_RANGE",
+        `Selection ${JSON.stringify(part)} of axis ${axis} is neither an index, nor [start, stop], nor null`,
+      );
+    }
     const [first, last] = typeof part === "number" ? [part, part] : (part ?? [0, length]);
     const from = first < 0 ? first + length : first;
     const to = typeof part === "number" ? from + 1 : last < 0 ? last + length : last;

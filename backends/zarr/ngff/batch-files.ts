@@ -101,6 +101,11 @@ export class BatchFiles {
     options: OperationOptions = {},
   ): Promise<NdArray> {
     const array = await this.#open(file.array, options);
+    const axes = array.shape.length - file.index.length;
+    if (selection !== undefined && selection.length > axes) {
+      // Counted without the axes of the batch, of which the caller of a plane knows nothing.
+      throw new StorageError("OUT_OF_RANGE", `${selection.length} selections for an array of ${axes} axes`);
+    }
     const item = await array.read([...file.index, ...(selection ?? [])], options);
     // A chunk may hold more than the item, and nobody wants to keep all of it in memory.
     return item.data.length > item.shape.reduce((product, length) => product * length, 1)

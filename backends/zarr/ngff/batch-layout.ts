@@ -152,6 +152,9 @@ export function assemble(
 }
 
 function checkAxes({ axes, image }: BatchLayout, fail: (message: string) => StorageError): void {
+  if (image !== undefined && !axes.some(({ name }) => name === image)) {
+    throw fail(`image is "${image}", and no such axis is among ${axes.map(({ name }) => name).join(", ") || "none"}`);
+  }
   const seen = new Set<string>(["y", "x"]);
   for (const { name, type } of axes) {
     if (typeof name !== "string" || name === "") throw fail(`An axis must have a name, got ${JSON.stringify(name)}`);
@@ -164,9 +167,6 @@ function checkAxes({ axes, image }: BatchLayout, fail: (message: string) => Stor
     if (name !== image && type === undefined && usualTypes[name] === undefined) {
       throw fail(`Axis "${name}" needs a type: pass { name, type }; only t, c and z go without`);
     }
-  }
-  if (image !== undefined && !axes.some(({ name }) => name === image)) {
-    throw fail(`image is "${image}", and no such axis is among ${axes.map(({ name }) => name).join(", ") || "none"}`);
   }
 }
 

@@ -125,6 +125,7 @@ describe.each(["memory", "disk"] as const)("an image, in %s", (kind) => {
       [() => writeImage(store, "i", image, { method: "median" as "mean" }), "INVALID_DATA"],
       [() => writeImage(store, "i", image, { chunkShape: [2] }), "INVALID_DATA"],
       [() => writeImage(store, "i", image, { version: "0.4", shardShape: [4, 4] }), "INVALID_DATA"],
+      [() => writeImage(store, "i", image, { version: "0.6" as "0.5" }), "INVALID_DATA"],
       [() => writeImage(store, "i", zeros([4], "uint8")), "INVALID_DATA"],
       [() => writeImage(store, "i", zeros([2, 2], "bool"), { method: "mean" }), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", image), "NOT_FOUND"],
