@@ -129,6 +129,21 @@ export class Catalog implements AsyncDisposable {
   }
 
   /**
+   * Uids that begin with a text, in their order: what somebody may have meant who did not type all of one.
+   *
+   * @param options - `limit`: most uids, default 10.
+   */
+  async complete(
+    beginning: string,
+    { limit = 10, signal }: OperationOptions & { readonly limit?: number | undefined } = {},
+  ): Promise<string[]> {
+    checkInteger(limit, "limit", 1, { operation: "complete" });
+    const sql = `SELECT uid FROM runs WHERE substr(uid, 1, ${[...beginning].length}) = ? ORDER BY uid LIMIT ${limit}`;
+    const rows = await this.#database.all<{ uid: string }>(sql, [beginning], { signal });
+    return rows.map(({ uid }) => uid);
+  }
+
+  /**
    * A page of the runs that a filter finds, newest first. Going from page to page, no run comes twice, and none is left
    * out that was there when the first page was made; what is added later and started later comes with a new search.
    *

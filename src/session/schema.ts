@@ -51,6 +51,50 @@ const storage = z.strictObject({
     .describe("One writer for each group of devices. Default: one group, default, that writes zarr"),
 });
 
+const text = z.string().min(1, "expected a text");
+
+const words = z.array(text);
+
+/** A path, or the URL of a database. The file is no place for a password. */
+const database = text.regex(/^(?![a-z][a-z0-9+.-]+:\/\/[^/?#]*:[^/?#]*@)/i, {
+  message: "a password does not belong into this file: the environment has it, as PGPASSWORD",
+});
+
+const catalogSample = z.strictObject({
+  name: text.describe("Name on the label"),
+  formula: text.optional().describe("Chemical formula"),
+  serial: text.optional().describe("Serial number"),
+  tags: words.optional().describe("Words that its runs are found by"),
+  beamlinePos: text.optional().describe("Where it is mounted"),
+  extra: z.record(z.string(), z.json()).optional().describe("Anything else"),
+});
+
+const catalogResearcher = z.strictObject({
+  name: text.describe("Name; the index has one researcher of each"),
+  email: text.optional(),
+  orcid: text.optional().describe("ORCID, of which the check digit is verified"),
+  affiliation: text.optional(),
+  root: text.optional().describe("Folder of the researcher's data, relative to this file. Default: that of this file"),
+});
+
+const catalog = z.strictObject({
+  path: database.describe("The beamtime file, relative to this file, or the URL of a database"),
+  operator: text.optional().describe("Who is at the instrument. Default: metadata.operator"),
+  sample: z
+    .union([text.transform((name): z.input<typeof catalogSample> => ({ name })).pipe(catalogSample), catalogSample])
+    .optional()
+    .describe("What runs are made on: a name, or more. Default: metadata.sample, else unnamed"),
+  index: database.optional().describe("The master index that gets each run, relative to this file"),
+  researcher: z
+    .union([
+      text.transform((name): z.input<typeof catalogResearcher> => ({ name })).pipe(catalogResearcher),
+      catalogResearcher,
+    ])
+    .optional()
+    .describe("Whose beamtime it is: a name, or more. The index needs it"),
+  beamtime: text.optional().describe("Label of the beamtime in the index. Default: the name of the file"),
+});
+
 /** Schema of the `plan` section. */
 export const planSchema = z.strictObject({
   use: z.literal("count").describe("Read every device num times"),
@@ -77,6 +121,10 @@ export const sessionSchema = z
       .describe("Packages or files whose default export is a backend"),
     backends: z.record(name, backend).default({}).describe("Named backends: name to { use, …options }"),
     storage: storage.optional().describe("Where frames go. Left out: no device gets a writer"),
+    catalog: z
+      .union([database.transform((path): z.input<typeof catalog> => ({ path })).pipe(catalog), catalog])
+      .optional()
+      .describe("Where runs are found again: the path of a beamtime file, or more. Left out: only in their folders"),
     devices: z.record(name, device).default({}).describe("Devices by name, built in this order"),
     plan: planSchema.optional().describe("What `sluice acquire` runs"),
   })
@@ -90,6 +138,9 @@ export type SessionInput = z.input<typeof sessionSchema>;
 
 /** The `storage` section, with defaults filled in. */
 export type StorageConfig = z.output<typeof storage>;
+
+/** The `catalog` section, with defaults filled in. */
+export type CatalogConfig = z.output<typeof catalog>;
 
 /** One entry of `devices`: `use`, `writer`, `essential`, and the device's own options. */
 export type DeviceConfig = z.output<typeof device>;
@@ -142,6 +193,14 @@ function crossMistakes(value: unknown): Mistake[] {
   }
   for (const key of Object.keys(recordOf(file.devices))) {
     if (runKeys.has(key)) mistakes.push({ path: `devices.${key}`, message: "a device cannot have this name" });
+  }
+  const { index, researcher, beamtime } = recordOf(file.catalog);
+  if (index !== undefined && researcher === undefined) {
+    mistakes.push({ path: "catalog.researcher", message: "missing: the index wants to know whose beamtime it is" });
+  }
+  for (const [key, value] of Object.entries({ researcher, beamtime })) {
+    if (value === undefined || index !== undefined) continue;
+    mistakes.push({ path: `catalog.${key}`, message: "is for the index: name one in catalog.index" });
   }
   const section = recordOf(file.storage);
   if (section.filenameProvider === "static" && section.filename === undefined) {
