@@ -35,8 +35,8 @@ export interface OpenSessionOptions {
    */
   readonly catalog?: boolean | undefined;
   /**
-   * Told of what the catalogue could not take while a run goes on; the run goes on all the same. Default: a warning of the
-   * process.
+   * Told of what the catalogue could not take while a run goes on; the run goes on all the same. Told too if a catalogue
+   * that is not essential cannot be opened. Default: a warning of the process.
    */
   readonly onCatalogError?: ((error: StorageError) => void) | undefined;
   /** Gives up opening; what is open by then is closed again. */
@@ -136,7 +136,10 @@ async function openCatalog(
   } catch (error) {
     const { code, message } = toStorageError(error, {});
     const context = { operation: "openSession", identifier: "catalog", cause: error };
-    throw new StorageError(code, `catalog: ${message}`, context);
+    const failure = new StorageError(code, `catalog: ${message}`, context);
+    if (catalog.essential ?? true) throw failure;
+    onError(failure);
+    return undefined;
   }
 }
 

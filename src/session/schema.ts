@@ -93,6 +93,10 @@ const catalog = z.strictObject({
     .optional()
     .describe("Whose beamtime it is: a name, or more. The index needs it"),
   beamtime: text.optional().describe("Label of the beamtime in the index. Default: the name of the file"),
+  essential: z
+    .boolean()
+    .optional()
+    .describe("false: the session opens without it if it cannot be opened. Default: true"),
 });
 
 /** Schema of the `plan` section. */

@@ -44,7 +44,7 @@ describe("The examples", () => {
   it("session.yaml records forty frames and the stage", async () => {
     const basePath = await temporaryFolder();
     const text = readFileSync(join(examples, "session.yaml"), "utf8");
-    writeFileSync(join(basePath, "session.yaml"), text.replace("../data", "data"));
+    writeFileSync(join(basePath, "session.yaml"), text.replaceAll("../data", "data"));
     await using session = await openSession(join(basePath, "session.yaml"));
     expect(await session.run()).toMatchObject({ events: 40, devices: { camera: { frames: 40, rejected: 0 } } });
     expect(readdirSync(join(basePath, "data", "demo"))).toHaveLength(1);
