@@ -7,6 +7,7 @@ import { BeamtimeConnection } from "./beamtime-connection.ts";
 import { ImageSource } from "./image-source.ts";
 import { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
+import { publicLocation } from "./location.ts";
 import { newUid, OpenRun } from "./open-run.ts";
 import type {
   CloseRunOptions,
@@ -48,8 +49,9 @@ const exitStatuses: readonly ExitStatus[] = ["success", "aborted", "failed"];
  * @see resonance `api/data/writer.py`, `RunWriter`
  */
 export class RunWriter implements AsyncDisposable {
-  /** The beamtime file, as it was given. */
+  /** The beamtime file, as it was given; or the URL of the database, without its password. */
   readonly dbPath: string;
+  readonly #location: string;
   readonly #sample: SampleMetadata;
   readonly #options: RunWriterOptions;
   readonly #listeners = new Set<(uid: string) => Promise<void>>();
@@ -65,7 +67,8 @@ export class RunWriter implements AsyncDisposable {
    * @param sample - What runs are made on.
    */
   constructor(dbPath: string, sample: SampleMetadata, options: RunWriterOptions = {}) {
-    this.dbPath = dbPath;
+    this.dbPath = publicLocation(dbPath);
+    this.#location = dbPath;
     this.#sample = sample;
     this.#options = options;
     this.#images = new ImageSource(dbPath, options.images, options.backends);
@@ -115,7 +118,7 @@ export class RunWriter implements AsyncDisposable {
     if (this.isOpen || this.#isOpening) throw this.#error("ALREADY_OPEN", "RunWriter is already open", "open");
     this.#isOpening = true;
     try {
-      const connection = await BeamtimeConnection.open(this.dbPath, this.#sample, () => this.#now(), this.#options);
+      const connection = await BeamtimeConnection.open(this.#location, this.#sample, () => this.#now(), this.#options);
       this.#connection = connection;
       this.#lost = connection.lost;
     } finally {
