@@ -2,7 +2,14 @@
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, extname } from "node:path";
 import type { BackendSet } from "../../registry/backend-set.ts";
-import { Catalog, DocumentRecorder, IndexWriter, RunWriter, type SampleMetadata } from "../catalog/index.ts";
+import {
+  Catalog,
+  DocumentRecorder,
+  type ExitStatus,
+  IndexWriter,
+  RunWriter,
+  type SampleMetadata,
+} from "../catalog/index.ts";
 import type { Document } from "../core/documents.ts";
 import { runAll, StorageError, toStorageError } from "../core/errors.ts";
 import { isUrl, locationOf } from "./catalog-location.ts";
@@ -31,6 +38,9 @@ export interface SessionCatalogOptions {
   readonly onError: (error: StorageError) => void;
 }
 
+/** What waits to be written: a document, or the end of a run that may have come without a stop document. */
+type Waiting = Document | readonly ["end", ExitStatus];
+
 /** Documents that wait for a database that cannot be written; more are left out. */
 const MOST_WAITING = 100_000;
 
@@ -53,10 +63,10 @@ export class SessionCatalog implements AsyncDisposable {
   readonly writer: RunWriter;
   readonly #recorder: DocumentRecorder;
   readonly #onError: (error: StorageError) => void;
-  #waiting: Document[] = [];
+  readonly #waiting: Waiting[] = [];
   #draining: Promise<void> | undefined;
   #failure: StorageError | undefined;
-  #left = 0;
+  #refused = 0;
   #runUid: string | undefined;
 
   /**
@@ -113,78 +123,86 @@ export class SessionCatalog implements AsyncDisposable {
 
   /** Takes a document; it is written soon. Never throws. */
   record(document: Document): void {
-    if (document[0] === "start") this.#begin();
-    if (this.#waiting.length >= MOST_WAITING) this.#left++;
+    if (this.#waiting.length >= MOST_WAITING) this.#refused++;
     else this.#waiting.push(document);
-    this.#draining ??= this.#drain().finally(() => {
-      this.#draining = undefined;
-    });
+    void this.#drain();
   }
 
   /**
-   * Ends the run that documents came of: what waits is tried once more, and a run without a stop document is closed.
+   * Ends the run that documents came of, and says what is in the catalogue now.
    *
    * @param exitStatus - For a run without a stop document.
    */
-  async endRun(exitStatus: "success" | "aborted" | "failed"): Promise<CatalogReport> {
+  async endRun(exitStatus: ExitStatus): Promise<CatalogReport> {
+    this.#waiting.push(["end", exitStatus]);
     await this.#draining;
     await this.#drain();
-    this.#left += this.#waiting.length;
-    this.#waiting = [];
-    try {
-      if (this.writer.runUid !== undefined) await this.writer.closeRun({ exitStatus });
-    } catch (error) {
-      this.#report(error);
-    }
     const runUid = this.#runUid;
-    if (this.#left > 0) {
-      const message = `${this.#left} documents of run ${runUid ?? "?"} are not in the catalogue "${this.location}"`;
+    const waiting = this.#waiting.filter(([name]) => name !== "end").length;
+    if (waiting + this.#refused > 0) {
+      const again = waiting === 0 ? "" : `; ${waiting} of them are tried again with the next run, and at the end`;
+      const message = `${waiting + this.#refused} documents of run ${runUid ?? "?"} are not in "${this.location}"${again}`;
       const cause = this.#failure;
-      this.#report(new StorageError(cause?.code ?? "UNEXPECTED", message, { operation: "record", cause }));
+      this.#onError(new StorageError(cause?.code ?? "UNEXPECTED", message, { operation: "record", cause }));
     }
-    const error = this.#failure;
-    this.#begin();
+    // What failed once and was written later is no failure of the run.
+    const error = waiting + this.#refused > 0 ? this.#failure : undefined;
+    this.#failure = undefined;
+    this.#refused = 0;
+    this.#runUid = undefined;
     return { location: this.location, runUid, ...(error === undefined ? {} : { error }) };
   }
 
-  /** Closes the file and the index. */
+  /**
+   * Writes what still waits, and closes the file and the index.
+   *
+   * @throws A {@link StorageError} with the number of documents that could not be written.
+   */
   async close(): Promise<void> {
     await this.#draining;
+    await this.#drain();
     await runAll(
       [() => this.runs.close(), () => this.writer[Symbol.asyncDispose](), () => this.index?.close()],
       `Closing the catalogue "${this.location}" failed`,
     );
+    const lost = this.#waiting.filter(([name]) => name !== "end").length;
+    if (lost === 0) return;
+    const message = `${lost} documents could not be written into the catalogue "${this.location}"; documents.jsonl has them`;
+    const cause = this.#failure;
+    throw new StorageError(cause?.code ?? "UNEXPECTED", message, { operation: "close", cause });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #begin(): void {
-    this.#failure = undefined;
-    this.#left = 0;
-    this.#runUid = undefined;
+  /** Writes what waits, in order, up to what cannot be written now. */
+  #drain(): Promise<void> {
+    this.#draining ??= this.#write().finally(() => {
+      this.#draining = undefined;
+    });
+    return this.#draining;
   }
 
-  /** Writes what waits, in order, up to a document that cannot be written now. */
-  async #drain(): Promise<void> {
-    for (let document = this.#waiting[0]; document !== undefined; document = this.#waiting[0]) {
+  async #write(): Promise<void> {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
-        await this.#recorder.record(document);
-        if (document[0] === "start") this.#runUid = document[1].uid;
+        if (next[0] !== "end") await this.#recorder.record(next);
+        else if (this.writer.runUid !== undefined) await this.writer.closeRun({ exitStatus: next[1] });
+        if (next[0] === "start") this.#runUid = next[1].uid;
       } catch (error) {
         const failure = this.#report(error);
         if (failure.retryable || passing.has(failure.code)) return;
-        this.#left++;
+        this.#refused++;
       }
       this.#waiting.shift();
     }
   }
 
-  /** Tells of the first failure of a run, and of others that are not of the same kind. */
+  /** Tells of the first failure of a run: those that follow mostly follow from it. */
   #report(error: unknown): StorageError {
     const failure = toStorageError(error, { operation: "record", identifier: this.location });
-    if (this.#failure?.code !== failure.code || failure.cause === this.#failure) this.#onError(failure);
+    if (this.#failure === undefined) this.#onError(failure);
     this.#failure ??= failure;
     return failure;
   }
