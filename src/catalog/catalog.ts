@@ -90,7 +90,7 @@ export class Catalog implements AsyncDisposable {
     const { clock = systemClock, time = () => Date.now() / 1000 } = options;
     const database = await openReadable(location, options);
     const { backends = new BackendSet(createRegistry()) } = options;
-    const beside = database.dialect === "sqlite" ? storeBeside(location) : undefined;
+    const beside = database.dialect === "sqlite" ? await storeBeside(location) : undefined;
     const { images = beside && { use: "zarr", root: beside } } = options;
     const besideUri = options.images === undefined && beside !== undefined ? pathToFileURL(beside).href : undefined;
     const context: RunContext = {
