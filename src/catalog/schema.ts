@@ -9,7 +9,7 @@
 import type { CatalogTransaction } from "./database.ts";
 import { type Dialect, dialects } from "./dialect.ts";
 import { addColumn, type Migration, type Schema } from "./migrations.ts";
-import { parseJson } from "./row-json.ts";
+import { lenient, parseJson } from "./row-json.ts";
 
 /** Version 1: resonance's first. */
 const first: Migration = {
@@ -198,7 +198,7 @@ function usualValue(table: string, column: string): string {
 async function tagRuns(transaction: CatalogTransaction): Promise<void> {
   const runs = await transaction.all<{ uid: string; metadata: string | null }>("SELECT uid, metadata FROM runs");
   const rows = runs.flatMap(({ uid, metadata }) => {
-    return tagsOf(parseJson(metadata, `Run ${uid}, metadata`)).map((tag) => [uid, tag]);
+    return tagsOf(lenient(() => parseJson(metadata, `Run ${uid}, metadata`), undefined)).map((tag) => [uid, tag]);
   });
   await transaction.runMany("INSERT INTO run_tags (run_uid, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", rows);
 }

@@ -50,12 +50,12 @@ function publicUrl(location: string): string {
   throw new StorageError("INVALID_KEY", `"${shown}" is not the URL of a database`, { identifier: shown });
 }
 
-/** The path without symbolic links, as far as it exists. */
+/** The path without symbolic links, as far as it exists and may be looked at. */
 async function realPath(path: string): Promise<string> {
   try {
     return await realpath(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  } catch {
+    // Not there, below a file, longer than a path can be, closed to us: the file itself need not exist.
     const parent = dirname(path);
     return parent === path ? path : join(await realPath(parent), basename(path));
   }
