@@ -23,6 +23,8 @@ export interface Dialect {
   readonly real: string;
   /** Type of integers of 64 bits. */
   readonly integer: string;
+  /** Statements that make what searches need, beside the tables. */
+  readonly functions: readonly string[];
   /** True if there is a table of this name. */
   hasTable(source: SqlSource, table: string): Promise<boolean>;
   /** True if there is any table. */
@@ -37,6 +39,7 @@ const sqlite: Dialect = {
   text: "TEXT",
   real: "REAL",
   integer: "INTEGER",
+  functions: [],
   hasTable: async (source, table) =>
     (await source.all("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", [table])).length > 0,
   hasTables: async (source) =>
@@ -53,6 +56,20 @@ const postgres: Dialect = {
   text: 'TEXT COLLATE "C"',
   real: "DOUBLE PRECISION",
   integer: "BIGINT",
+  // NaN and the infinities are no JSON to PostgreSQL, and count as null in a search. Nor is a text with a NUL, or what
+  // somebody else wrote: that is nothing, and fails no search.
+  functions: [
+    String.raw`CREATE OR REPLACE FUNCTION sluice_json(value TEXT) RETURNS JSONB IMMUTABLE LANGUAGE plpgsql AS $$
+    BEGIN
+      RETURN CAST(value AS JSONB);
+    EXCEPTION WHEN data_exception THEN
+      BEGIN
+        RETURN CAST(regexp_replace(value, '([:,[]\s*)-?(?:NaN|Infinity)(?=\s*[],}])', '\1null', 'g') AS JSONB);
+      EXCEPTION WHEN data_exception THEN
+        RETURN NULL;
+      END;
+    END $$`,
+  ],
   hasTable: async (source, table) => (await source.all(`SELECT 1 ${inSchema} AND table_name = ?`, [table])).length > 0,
   hasTables: async (source) => (await source.all(`SELECT 1 ${inSchema} LIMIT 1`)).length > 0,
   columns: async (source, table) => {

@@ -14,8 +14,9 @@ import { lenient, parseJson } from "./row-json.ts";
 /** Version 1: resonance's first. */
 const first: Migration = {
   to: 1,
-  apply: async (transaction, { identity, text, real, integer }) => {
+  apply: async (transaction, { identity, text, real, integer, functions }) => {
     await runAll(transaction, [
+      ...functions,
       `CREATE TABLE IF NOT EXISTS samples (
         id ${identity},
         name ${text} NOT NULL,
