@@ -150,6 +150,22 @@ describe("a writer that opens", () => {
   });
 });
 
+describe("events with numbers of their own", () => {
+  it("are followed from the first on, also from 0 or below", async () => {
+    const path = await newBeamtime();
+    const { writer, run } = await openWriter(path);
+    const numbers = [-1, 0, 1, 5];
+    for (const seqNum of numbers) await writer.writeEvent({}, {}, { seqNum });
+    await writer.closeRun();
+    await writer.close();
+    const catalog = await Catalog.open(path);
+    const seen: number[] = [];
+    for await (const { seqNum } of (await catalog.get(run)).follow()) seen.push(seqNum);
+    expect(seen).toEqual(numbers);
+    await catalog.close();
+  });
+});
+
 describe("what no column can hold", () => {
   it("is refused at once, and keeps nothing else from being committed", async () => {
     const path = await newBeamtime();
