@@ -172,6 +172,7 @@ export class SessionCatalog implements AsyncDisposable {
     throw new StorageError(cause?.code ?? "UNEXPECTED", message, { operation: "close", cause });
   }
 
+  /** As {@link SessionCatalog.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
