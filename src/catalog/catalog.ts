@@ -21,7 +21,7 @@ import { StoredFrames } from "./stored-frames.ts";
 import { livingWriters } from "./writer-lease.ts";
 
 /** Options of {@link Catalog.open}. */
-export interface CatalogOptions extends Pick<OpenDatabaseOptions, "busyTimeoutMs" | "clock" | "driver"> {
+export interface CatalogOptions extends Pick<OpenDatabaseOptions, "busyTimeoutMs" | "clock" | "driver" | "password"> {
   /**
    * True: nothing is written. False: a file of an older version is brought to the newest one, in one transaction.
    * Default `true`.
