@@ -17,6 +17,7 @@ const checksItself = () => true;
 /** Every condition by which tests are skipped, and whether what they need is here. */
 const needs: ReadonlyMap<string, () => boolean> = new Map([
   ["!hasS3", checksItself],
+  ["!hasPostgres", checksItself],
   ["!hasRealData()", checksItself],
   ["timelapse === undefined", checksItself],
   ['realData("timelapse") === undefined', checksItself],

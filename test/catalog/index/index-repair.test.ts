@@ -1,5 +1,5 @@
 /** Verify and repair: what is found, what is done about it, and what is left alone. */
-import { cpSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, realpath, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,6 +93,36 @@ describe("verify", () => {
     expect(await problems()).toEqual(["changed b b1", "not-indexed b b2"]);
     expect(await index.repair()).toMatchObject({ added: 1, updated: 1, removed: 0 });
     expect((await index.search({ beamtime: "b" })).runs).toHaveLength(2);
+  });
+});
+
+describe("a file that turns out to be damaged while it is read", () => {
+  it("is named, keeps its rows, and hides none of the others", async () => {
+    const texts = { metadata: { text: "x".repeat(3000) } };
+    const runs = Array.from({ length: 40 }, (_, i) => ({ uid: `a${100 + i}`, ...texts }));
+    await writeBeamtime(file("a"), runs);
+    await index.reindex(file("a"));
+    await writeBeamtime(file("b"), [{ uid: "b3" }]);
+    const driver = await openSqlite(file("a"));
+    const [row] = driver.all<{ pageno: number; size: number }>(
+      "SELECT max(rootpage) AS pageno, (SELECT page_size FROM pragma_page_size) AS size FROM sqlite_schema WHERE name = 'runs'",
+    );
+    driver.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    driver.close();
+    const { pageno, size } = row as { pageno: number; size: number };
+    const bytes = readFileSync(file("a"));
+    bytes.fill(0xff, (pageno - 1) * size, pageno * size);
+    writeFileSync(file("a"), bytes);
+    await index.registerBeamtime(anna, "below", join(file("b"), "no.db"));
+    expect(await problems()).toEqual([
+      "not-indexed b b3",
+      "unreadable-file a CORRUPT",
+      "unreadable-file below NOT_A_DIRECTORY",
+    ]);
+    const report = await index.repair();
+    expect(report).toMatchObject({ added: 1, removed: 0 });
+    expect(report.unreadable.map(({ beamtime }) => beamtime.label)).toEqual(["a", "below"]);
+    expect((await index.search({ beamtime: "a" })).runs).toHaveLength(43);
   });
 });
 
