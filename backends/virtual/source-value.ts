@@ -17,6 +17,7 @@ import {
 import { isRegionSource, type RegionSource } from "../../src/core/region.ts";
 import { type ResolvedSelection, resolveSelection } from "../../src/core/selection.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
+import { readRegionOfPart } from "./part-view.ts";
 
 const WHOLE: readonly AxisSelection[] = [];
 
@@ -29,7 +30,7 @@ export function partOf({ axes, selection }: WorkspaceEntry): readonly AxisSelect
 }
 
 /**
- * Loads one part of a value, reading no more than that where the source can.
+ * Loads one part of a value, or what is selected of that part, reading no more than that where the source can.
  *
  * @throws A {@link StorageError}: `INVALID_DATA` for a part of what is no array; `OUT_OF_RANGE`; or what the source threw.
  */
@@ -40,8 +41,10 @@ export async function loadPart(
   options: LoadOptions,
 ): Promise<unknown> {
   if (part.length === 0) return source.load(address, options);
-  if (isRegionSource(source)) return source.readRegion(address, part, options);
-  return copyArray(sliceArray(arrayOf(await source.load(address, options), address), part));
+  const { selection, ...load } = options;
+  if (selection !== undefined) return readRegionOfPart(source, address, part, selection, load);
+  if (isRegionSource(source)) return source.readRegion(address, part, load);
+  return copyArray(sliceArray(arrayOf(await source.load(address, load), address), part));
 }
 
 /** What became of one part. */

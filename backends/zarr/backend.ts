@@ -9,13 +9,7 @@ import type { SaveResult } from "../../src/core/data-sink.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import type { FrameStack, FrameStackOptions, FrameStackSource } from "../../src/core/frame-stack.ts";
 import { parentKey } from "../../src/core/key.ts";
-import {
-  type AxisSelection,
-  copyArray as copyOf,
-  isNdArray,
-  type NdArray,
-  sliceArray,
-} from "../../src/core/nd-array.ts";
+import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-array.ts";
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
 import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
 import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
@@ -61,6 +55,7 @@ const LOOKS_AT_ONCE = 16;
 export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource {
   readonly key = "zarr";
   readonly capabilities: Capabilities;
+  protected override readonly loadsParts = true;
   /** Where the hierarchy is. */
   readonly store: ByteStore;
   /** The plain files beside the arrays. */
@@ -152,10 +147,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
     const context = { backend: this.name, operation: "load", identifier: key };
     if (kind === "missing") throw new StorageError("NOT_FOUND", `No "${key}" in "${this.name}"`, context);
     if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${key}" is a directory`, context);
-    const value = await this.#files.load(key, options);
-    if (selection === undefined) return value;
-    if (isNdArray(value)) return copyOf(sliceArray(value, selection));
-    throw new StorageError("INVALID_DATA", `"${key}" is no array to select a part of`, context);
+    return this.#files.load(key, options);
   }
 
   protected override async doStat(key: string, options: DoStatOptions): Promise<BackendStat> {

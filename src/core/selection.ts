@@ -1,6 +1,6 @@
 /** Selections against the shape of an array. */
-import { StorageError } from "./errors.ts";
-import type { AxisSelection } from "./nd-array.ts";
+import { type ErrorContext, StorageError } from "./errors.ts";
+import { type AxisSelection, copyArray, isNdArray, sliceArray } from "./nd-array.ts";
 
 /** A selection, resolved: half-open ranges of every axis, and the axes that stay. */
 export interface ResolvedSelection {
@@ -44,4 +44,20 @@ export function resolveSelection(selection: readonly AxisSelection[], shape: rea
     if (typeof part !== "number") keptAxes.push(axis);
   });
   return { start, stop, keptAxes };
+}
+
+/**
+ * The selected part of a loaded value, in memory of its own: the whole is not kept alive by it.
+ *
+ * @param selection - `undefined`: the value as it is.
+ * @throws A {@link StorageError}: `INVALID_DATA` for a part of what is no array, `OUT_OF_RANGE`.
+ */
+export function selectPart(
+  value: unknown,
+  selection: readonly AxisSelection[] | undefined,
+  context: ErrorContext,
+): unknown {
+  if (selection === undefined) return value;
+  if (isNdArray(value)) return copyArray(sliceArray(value, selection));
+  throw new StorageError("INVALID_DATA", `"${context.identifier}" is no array to select a part of`, context);
 }
