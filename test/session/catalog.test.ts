@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Catalog } from "../../src/catalog/index.ts";
-import { arraysEqual, type StorageError } from "../../src/index.ts";
+import { arraysEqual, StorageError } from "../../src/index.ts";
 import {
   CATALOG,
   count,
@@ -244,12 +244,13 @@ describe("A catalogue that fails", () => {
     const folder = await temporaryFolder();
     const session = await catalogued(folder, {}, { onCatalogError: () => {} });
     const path = join(folder, "beamtime.db");
-    const refuse = "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'never'); END";
-    await sql(path, refuse);
+    const { writer } = catalogOf(session);
+    const { openRun } = writer;
+    writer.openRun = () => Promise.reject(new StorageError("NO_SPACE", "full"));
     const missed = await session.run(count({ num: 1 }));
     expect(missed.catalog?.runUid).toBeUndefined();
-    expect(missed.catalog?.error).toBeDefined();
-    await sql(path, "DROP TRIGGER full");
+    expect(missed.catalog?.error).toMatchObject({ code: "NO_SPACE" });
+    writer.openRun = openRun;
     const next = await session.run(count({ num: 2 }));
     expect(next.catalog).toEqual({ location: path, runUid: next.runUid });
     expect(await catalogOf(session).runs.get(missed.runUid)).toMatchObject({ status: "success", numEvents: 1 });
