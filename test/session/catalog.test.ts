@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Catalog } from "../../src/catalog/index.ts";
-import { arraysEqual, type StorageError } from "../../src/index.ts";
+import { arraysEqual, StorageError } from "../../src/index.ts";
 import {
   CATALOG,
   count,
@@ -14,6 +14,9 @@ import {
   type SimulatedCamera,
 } from "../../src/session/index.ts";
 import { openSqlite } from "../../src/sqlite/open.ts";
+import { sluice } from "../cli/command.ts";
+import { dropSchema, newSchema } from "../support/catalog-engines.ts";
+import { hasPostgres, type PostgresServer, startPostgres } from "../support/postgres-server.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { documentsOf } from "./run-support.ts";
 import { deviceOf, open, temporaryFolder } from "./support.ts";
@@ -241,15 +244,64 @@ describe("A catalogue that fails", () => {
     const folder = await temporaryFolder();
     const session = await catalogued(folder, {}, { onCatalogError: () => {} });
     const path = join(folder, "beamtime.db");
-    const refuse = "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'never'); END";
-    await sql(path, refuse);
+    const { writer } = catalogOf(session);
+    const { openRun } = writer;
+    writer.openRun = () => Promise.reject(new StorageError("NO_SPACE", "full"));
     const missed = await session.run(count({ num: 1 }));
     expect(missed.catalog?.runUid).toBeUndefined();
-    expect(missed.catalog?.error).toBeDefined();
-    await sql(path, "DROP TRIGGER full");
+    expect(missed.catalog?.error).toMatchObject({ code: "NO_SPACE" });
+    writer.openRun = openRun;
     const next = await session.run(count({ num: 2 }));
     expect(next.catalog).toEqual({ location: path, runUid: next.runUid });
     expect(await catalogOf(session).runs.get(missed.runUid)).toMatchObject({ status: "success", numEvents: 1 });
+  });
+});
+
+describe.skipIf(!hasPostgres)("A catalogue in PostgreSQL", () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres();
+  }, 60_000);
+  afterAll(() => server.stop());
+
+  it("has the runs of the session, their index and their frames, with the password of the environment", async () => {
+    const location = newSchema(server.url);
+    onTestFinished(() => dropSchema(location));
+    const url = new URL(location);
+    vi.stubEnv("PGPASSWORD", decodeURIComponent(url.password));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { password } = url;
+    url.password = "";
+    const folder = await temporaryFolder();
+    const catalog = { path: url.href, index: "index.db", researcher: "Josiah Carberry" };
+    const session = await catalogued(folder, { catalog });
+    const summary = await session.run(count({ num: 4 }));
+    expect(summary.catalog).toEqual({ location: url.href, runUid: summary.runUid });
+    const run = await catalogOf(session).runs.get(summary.runUid);
+    expect(run).toMatchObject({ planName: "count", status: "success", numEvents: 4, sample: { name: "PS 1" } });
+    const images = await run.images("camera");
+    expect(images.shape).toEqual([4, 24, 32]);
+    const device = deviceOf<SimulatedCamera>(session, "camera");
+    expect(arraysEqual(await images.at(-1), device.preview(3))).toBe(true);
+    const index = catalogOf(session).index;
+    expect((await index?.search({ tags: { all: ["night"] } }))?.runs).toMatchObject([{ uid: summary.runUid }]);
+    await session.close();
+
+    writeFileSync(join(folder, "s.yaml"), `session: test\ncatalog: {path: "${url.href}"}\n`);
+    for (const place of [url.href, "s.yaml"]) {
+      const listed = await sluice(["runs", "list", "--catalog", place, "--json"], folder);
+      expect(listed.code, listed.errors).toBe(0);
+      expect(JSON.parse(listed.output).runs).toMatchObject([{ uid: summary.runUid, numEvents: 4 }]);
+      expect(listed.output + listed.errors).not.toContain(`:${password}@`);
+    }
+    const { output, errors } = await sluice(["runs", "list", "--catalog", location], folder);
+    expect(output).toContain(summary.runUid);
+    expect(output + errors).not.toContain(`:${password}@`);
+
+    vi.stubEnv("PGPASSWORD", "not-this-one");
+    const refused = await sluice(["runs", "list", "--catalog", url.href], folder);
+    expect(refused.code).not.toBe(0);
+    expect(refused.errors).not.toMatch(/not-this-one/);
   });
 });
 

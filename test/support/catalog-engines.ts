@@ -11,6 +11,7 @@ import { openDatabase } from "../../src/catalog/database.ts";
 import { RunWriter } from "../../src/catalog/run-writer.ts";
 import type { RunWriterOptions } from "../../src/catalog/run-writer-types.ts";
 import type { SampleMetadata } from "../../src/catalog/sample.ts";
+import type { InstanceConfig } from "../../src/core/descriptor.ts";
 import { hasPostgres, type PostgresServer, startPostgres } from "./postgres-server.ts";
 
 /** One engine. */
@@ -24,6 +25,10 @@ export interface CatalogEngine {
   newIndex(folder: string): string;
   /** Rows, by a connection of its own. */
   rowsOf<Row = Record<string, unknown>>(location: string, sql: string): Promise<Row[]>;
+  /** The folder of the Zarr store with the images, which need not be there; its parent goes with the test. */
+  storeOf(location: string): string;
+  /** What a catalogue is told of that store; nothing if it finds it. */
+  imagesOption(location: string): InstanceConfig | undefined;
   /** An array of the store where {@link CatalogEngine.writer} puts images. */
   arrayOf(location: string, key: string): Promise<ZarrArray>;
   /** A writer that has a place for images. */
@@ -45,18 +50,23 @@ async function arrayIn(root: string, key: string): Promise<ZarrArray> {
   return (await openZarr(await createRegistry().openStore("disk", { root }), key)) as ZarrArray;
 }
 
+const storeBesideFile = (path: string) => path.replace(/\.db$/, ".zarr");
+
 const sqlite: CatalogEngine = {
   name: "sqlite",
   prepare: () => {},
   newBeamtime: async () => join(await temporary(), "bt.db"),
   newIndex: (folder) => join(folder, "index.db"),
   rowsOf,
-  arrayOf: (path, key) => arrayIn(path.replace(/\.db$/, ".zarr"), key),
+  storeOf: storeBesideFile,
+  imagesOption: () => undefined,
+  arrayOf: (path, key) => arrayIn(storeBesideFile(path), key),
   writer: (path, sample, options) => new RunWriter(path, sample, options),
 };
 
-/** Folders for images, by location. */
-const folders = new Map<string, string>();
+/** Stores for images, by location. */
+const stores = new Map<string, string>();
+const storeFor = (location: string) => stores.get(location) as string;
 let server: PostgresServer | undefined;
 
 const postgres: CatalogEngine = {
@@ -69,15 +79,17 @@ const postgres: CatalogEngine = {
   },
   newBeamtime: async () => {
     const location = newSchema(server?.url ?? "");
-    folders.set(location, await temporary());
+    stores.set(location, join(await temporary(), "images.zarr"));
     onTestFinished(() => dropSchema(location));
     return location;
   },
   newIndex: () => newSchema(server?.url ?? ""),
   rowsOf,
-  arrayOf: (location, key) => arrayIn(folders.get(location) as string, key),
+  storeOf: storeFor,
+  imagesOption: (location) => ({ use: "zarr", root: storeFor(location) }),
+  arrayOf: (location, key) => arrayIn(storeFor(location), key),
   writer: (location, sample, options) =>
-    new RunWriter(location, sample, { images: { use: "zarr", root: folders.get(location) }, ...options }),
+    new RunWriter(location, sample, { images: { use: "zarr", root: storeFor(location) }, ...options }),
 };
 
 /** The engines that can be tested here: in CI both. */
