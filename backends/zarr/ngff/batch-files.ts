@@ -61,7 +61,7 @@ export class BatchFiles {
   }
 
   /** Every item of one plate, by its path below the plate. */
-  all(plate: string, options: OperationOptions = {}): Promise<PlateFiles> {
+  all(plate: string, options: OperationOptions = {}): Promise<ReadonlyMap<string, BatchFile>> {
     return this.#filesOf(plate, options);
   }
 

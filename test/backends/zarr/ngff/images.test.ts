@@ -153,6 +153,7 @@ describe.each(["memory", "disk"] as const)("an image, in %s", (kind) => {
     const refused: [() => Promise<void>, string][] = [
       [() => writeLabels(store, "i", "n", zeros([8, 7], "uint8")), "SHAPE_MISMATCH"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "float32")), "DTYPE_MISMATCH"],
+      [() => writeLabels(store, "i", "a/b", zeros([8, 8], "uint8")), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "bool")), "DTYPE_MISMATCH"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "uint8"), { axes: ["x", "y"] }), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "uint8"), { method: "mean" as "mode" }), "INVALID_DATA"],
