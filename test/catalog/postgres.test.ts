@@ -77,7 +77,7 @@ describe.skipIf(!hasPostgres)("a catalogue in PostgreSQL", () => {
   }, 60_000);
 
   it.each(["fast", "immediate"] as const)(
-    "says so when the server stops (%s) while events come, and loses none that was acknowledged",
+    "waits or says so when the server stops (%s) while events come, and loses none that was acknowledged",
     async (mode) => {
       const url = newSchema(server.url);
       const writer = new RunWriter(url, ps, { onError: () => {} });
@@ -107,7 +107,6 @@ describe.skipIf(!hasPostgres)("a catalogue in PostgreSQL", () => {
         expect(failure).toBeInstanceOf(StorageError);
         expect((failure as StorageError).retryable).toBe(true);
       }
-      expect(failures.length).toBeGreaterThan(0);
       await writer.flush();
       await writer.closeRun();
       await writer.close();
