@@ -8,6 +8,7 @@ import { dialects } from "./dialect.ts";
 import { type PostgresLocation, parsePostgresUrl, publicLocation } from "./location.ts";
 import { loadPostgres, PostgresConnection, type PostgresLibrary } from "./postgres-connection.ts";
 import { isCollision } from "./postgres-errors.ts";
+import { Turns } from "./turns.ts";
 
 /** So often is a transaction run that another one stands in the way of. */
 const MAX_TRIES = 5;
@@ -38,8 +39,7 @@ class PostgresDatabase implements CatalogDatabase {
   readonly #busyPollMs: number;
   readonly #clock: Clock;
   #connection: PostgresConnection | undefined;
-  /** The transaction under way, and those that wait for their turn; settles when all have ended. */
-  #turn: Promise<void> | undefined;
+  readonly #turns = new Turns();
   #isClosed = false;
 
   constructor(library: PostgresLibrary, at: PostgresLocation, location: string, options: OpenDatabaseOptions) {
@@ -68,7 +68,7 @@ class PostgresDatabase implements CatalogDatabase {
   }
 
   async all<Row>(sql: string, params: readonly SqlValue[] = [], { signal }: OperationOptions = {}): Promise<Row[]> {
-    while (this.#turn !== undefined) await this.#turn;
+    while (this.#turns.taken !== undefined) await this.#turns.taken;
     const context = { operation: "all", identifier: this.location };
     checkAborted(signal, context);
     const { rows } = await this.#open().run(sql, params);
@@ -84,14 +84,7 @@ class PostgresDatabase implements CatalogDatabase {
     if (this.readOnly) {
       throw new StorageError("READ_ONLY", `"${this.location}" was opened for reading only`, context);
     }
-    const before = this.#turn ?? Promise.resolve();
-    const mine = before.then(() => this.#try(run, signal, context));
-    const turn: Promise<void> = mine.then(
-      () => this.#endTurn(turn),
-      () => this.#endTurn(turn),
-    );
-    this.#turn = turn;
-    return mine;
+    return this.#turns.take(() => this.#try(run, signal, context));
   }
 
   version(schema: string): Promise<number> {
@@ -108,7 +101,7 @@ class PostgresDatabase implements CatalogDatabase {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    while (this.#turn !== undefined) await this.#turn;
+    while (this.#turns.taken !== undefined) await this.#turns.taken;
     await this.#connection?.close();
   }
 
@@ -118,15 +111,11 @@ class PostgresDatabase implements CatalogDatabase {
 
   /** The connection; a new one if the last was lost. */
   #open(): PostgresConnection {
-    if (this.#isClosed && this.#turn === undefined) {
+    if (this.#isClosed && this.#turns.taken === undefined) {
       throw new StorageError("NOT_OPEN", `"${this.location}" is closed`, { identifier: this.location });
     }
     if (this.#connection === undefined || this.#connection.isLost) this.#connection = this.#connect();
     return this.#connection;
-  }
-
-  #endTurn(turn: Promise<void>): void {
-    if (this.#turn === turn) this.#turn = undefined;
   }
 
   async #hasSchema(source: Pick<CatalogTransaction, "all">): Promise<boolean> {
