@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
-import { RunWriter } from "../dist/src/catalog/index.js";
+import { openDatabase, RunWriter } from "../dist/src/catalog/index.js";
 import { ndArray } from "../dist/src/index.js";
 import { interleave } from "./support/interleave.mjs";
 
@@ -35,6 +35,24 @@ async function throughRunWriter(directory) {
   await writer.closeRun();
   const seconds = (performance.now() - start) / 1000;
   await writer.close();
+  return { amount: EVENTS, seconds };
+}
+
+async function inPostgres() {
+  const url = `${server}?schema=bench_${randomUUID().replaceAll("-", "")}`;
+  const writer = new RunWriter(url, { name: "PS" }, { commitRows: GROUP });
+  await writer.open();
+  await writer.openRun("scan");
+  await writer.openStream("primary", {});
+  const start = performance.now();
+  for (let i = 0; i < EVENTS; i++) await writer.writeEvent(reading(i), times(i));
+  await writer.closeRun();
+  const seconds = (performance.now() - start) / 1000;
+  await writer.close();
+  const database = await openDatabase(url);
+  const { searchParams } = new URL(url);
+  await database.transaction((transaction) => transaction.run(`DROP SCHEMA ${searchParams.get("schema")} CASCADE`));
+  await database.close();
   return { amount: EVENTS, seconds };
 }
 
@@ -73,6 +91,10 @@ const candidates = [
 if (spawnSync("python3", ["--version"]).error === undefined) {
   candidates.push({ name: "Python, as resonance does it", run: python });
 } else console.log("LEFT OUT: no python3");
+// A server, its disk and a network, beside a file: the same contract, not the same cost.
+const server = process.env.SLUICE_BENCH_POSTGRES ?? process.env.SLUICE_TEST_POSTGRES;
+if (server === undefined) console.log("LEFT OUT: no PostgreSQL; set SLUICE_BENCH_POSTGRES to its URL");
+else candidates.push({ name: "RunWriter in PostgreSQL", run: inPostgres });
 await interleave(`${EVENTS} events of 5 readings`, candidates, { rounds: ROUNDS, unit: "events/s" });
 
 const image = ndArray(

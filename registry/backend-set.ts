@@ -126,6 +126,11 @@ export class BackendSet implements AsyncDisposable {
     return typeof name === "string" && this.#instances.has(name.toLowerCase());
   }
 
+  /** Key of the backend that an instance is made of; `undefined` for a live instance, and for a name that is none. */
+  useOf(name: string): string | undefined {
+    return this.#instances.get(name.toLowerCase())?.config?.use;
+  }
+
   /**
    * The value backend of a name, opened on first use.
    *

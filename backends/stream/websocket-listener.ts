@@ -96,6 +96,8 @@ export async function listen(options: ListenOptions, maxMessageBytes: number, ne
     server.once("error", (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
     server.listen(port, host, resolve);
   });
+  // One that could not be taken in, for want of file descriptors say: those who are here stay, and it tries again.
+  server.on("error", () => {});
   const bound = (server.address() as AddressInfo).port;
   return {
     port: bound,

@@ -25,8 +25,9 @@ export async function levelsOfPart(
   const { start, stop, keptAxes } = resolveSelection(part, full.shape);
   return levels.map(({ shape, dtype, downsampling }) => {
     const kept = keptAxes.map((axis) => {
-      const [from, to] = rangeAt(start[axis] as number, stop[axis] as number, downsampling[axis] as number);
-      return Math.min(to, shape[axis] as number) - from;
+      const range = rangeAt(start[axis] as number, stop[axis] as number, downsampling[axis] as number);
+      const [from, to] = within(range, shape[axis] as number);
+      return to - from;
     });
     return { shape: kept, dtype, downsampling: keptAxes.map((axis) => downsampling[axis] as number) };
   });
@@ -51,8 +52,7 @@ export async function readRegionOfPart(
   const outer = resolveSelection(part, (levels[0] as ArrayLevel).shape);
   const ranges = level.shape.map((length, axis) => {
     const step = level.downsampling[axis] as number;
-    const [from, to] = rangeAt(outer.start[axis] as number, outer.stop[axis] as number, step);
-    return [Math.min(from, length), Math.min(to, length)] as const;
+    return within(rangeAt(outer.start[axis] as number, outer.stop[axis] as number, step), length);
   });
   const inner = resolveSelection(
     selection,
@@ -79,4 +79,13 @@ async function levelsOf(source: DataSource, address: string, options: LoadOption
 function rangeAt(start: number, stop: number, step: number): [number, number] {
   const from = Math.floor(start / step);
   return [from, Math.max(Math.ceil(stop / step), from)];
+}
+
+/**
+ * A range inside a resolution. One may be shorter than its step says, as lengths are rounded: what begins beyond its end
+ * is its last element there.
+ */
+function within([from, to]: readonly [number, number], length: number): readonly [number, number] {
+  const stop = Math.min(to, length);
+  return [from < length ? from : Math.max(0, stop - Math.sign(to - from)), stop];
 }

@@ -4,6 +4,7 @@ import type { ByteBudget } from "../../src/core/byte-budget.ts";
 import type { DataSource, LoadOptions } from "../../src/core/data-source.ts";
 import { type ErrorContext, isStorageError, StorageError, toStorageError } from "../../src/core/errors.ts";
 import type { AxisSelection } from "../../src/core/nd-array.ts";
+import { selectPart } from "../../src/core/selection.ts";
 import type { Batch } from "./batch.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 import { loadParts } from "./source-value.ts";
@@ -36,6 +37,8 @@ export async function loadShared(
   budget: ByteBudget,
   batch: Batch,
 ): Promise<void> {
+  // Parts that are shared are cut once they are here; a selection is about each of them.
+  const { selection, ...load } = options;
   const fail = ({ index, path }: Wanted, cause: unknown) => {
     if (isStorageError(cause, "ABORTED")) throw cause;
     batch.fail(index, entryError(cause, entry, { backend: workspace, operation: "load", identifier: path }));
@@ -50,15 +53,19 @@ export async function loadShared(
       return;
     }
     const parts = wanted.map(({ part }) => part);
-    outcomes = await loadParts(source, entry.address, parts, options, budget);
+    outcomes = await loadParts(source, entry.address, parts, load, budget);
   } catch (cause) {
     for (const each of wanted) fail(each, cause);
     return;
   }
   for (const [at, outcome] of outcomes.entries()) {
     const each = wanted[at] as Wanted;
-    if ("error" in outcome) fail(each, outcome.error);
-    else batch.results[each.index] = outcome.value;
+    try {
+      if ("error" in outcome) throw outcome.error;
+      batch.results[each.index] = selectPart(outcome.value, selection, { identifier: entry.address });
+    } catch (cause) {
+      fail(each, cause);
+    }
   }
 }
 

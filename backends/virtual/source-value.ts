@@ -17,6 +17,7 @@ import {
 import { isRegionSource, type RegionSource } from "../../src/core/region.ts";
 import { type ResolvedSelection, resolveSelection } from "../../src/core/selection.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
+import { readRegionOfPart } from "./part-view.ts";
 
 const WHOLE: readonly AxisSelection[] = [];
 
@@ -29,7 +30,7 @@ export function partOf({ axes, selection }: WorkspaceEntry): readonly AxisSelect
 }
 
 /**
- * Loads one part of a value, reading no more than that where the source can.
+ * Loads one part of a value, or what is selected of that part, reading no more than that where the source can.
  *
  * @throws A {@link StorageError}: `INVALID_DATA` for a part of what is no array; `OUT_OF_RANGE`; or what the source threw.
  */
@@ -40,8 +41,10 @@ export async function loadPart(
   options: LoadOptions,
 ): Promise<unknown> {
   if (part.length === 0) return source.load(address, options);
-  if (isRegionSource(source)) return source.readRegion(address, part, options);
-  return copyArray(sliceArray(arrayOf(await source.load(address, options), address), part));
+  const { selection, ...load } = options;
+  if (selection !== undefined) return readRegionOfPart(source, address, part, selection, load);
+  if (isRegionSource(source)) return source.readRegion(address, part, load);
+  return copyArray(sliceArray(arrayOf(await source.load(address, load), address), part));
 }
 
 /** What became of one part. */
@@ -97,9 +100,12 @@ async function loadRegions(
   if (full === undefined) throw new StorageError("CORRUPT", `"${address}" has no resolution`);
   const boxes = parts.map((part) => outcomeOf(() => resolveSelection(part, full.shape)));
   const good = boxes.flatMap((box) => ("error" in box ? [] : [box.value]));
-  const start = full.shape.map((_, axis) => Math.min(...good.map((box) => box.start[axis] as number)));
-  const stop = full.shape.map((_, axis) => Math.max(...good.map((box) => box.stop[axis] as number)));
-  const around = sizeOf(start.map((from, axis) => (stop[axis] as number) - from));
+  // Not by spreading: the arguments of a call have their place on the stack, and a batch may be long.
+  const start = full.shape.map((length, axis) =>
+    good.reduce((least, box) => Math.min(least, at(box.start, axis)), length),
+  );
+  const stop = full.shape.map((_, axis) => good.reduce((most, box) => Math.max(most, at(box.stop, axis)), 0));
+  const around = sizeOf(start.map((from, axis) => Math.max(0, at(stop, axis) - from)));
   if (good.length === 0 || around > good.reduce((sum, box) => sum + sizeOfBox(box), 0)) {
     const outcomes: PartOutcome[] = [];
     for (const [index, box] of boxes.entries()) {
@@ -124,6 +130,10 @@ function outcomeOf<T>(run: () => T): { readonly value: T } | { readonly error: u
   } catch (error) {
     return { error };
   }
+}
+
+function at(numbers: readonly number[], axis: number): number {
+  return numbers[axis] as number;
 }
 
 /** The selection of a box in an array that begins elsewhere. */

@@ -57,6 +57,7 @@ const MISSING: BackendStat = { kind: "missing", exists: false };
 export class VirtualWorkspace extends VirtualBackend implements RegionSource, SampledSource {
   readonly key: string = "virtual_workspace";
   readonly capabilities: Capabilities;
+  protected override readonly loadsParts = true;
   readonly #source: MappingSource;
   readonly #backends: BackendLookup;
   readonly #writer: WriteThrough | undefined;

@@ -2,7 +2,7 @@
 import type { BackendBase } from "../../src/core/backend.ts";
 import { DataSink, type IfExists, type SaveOptions, type SaveResult } from "../../src/core/data-sink.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
-import { joinKey } from "../../src/core/key.ts";
+import { baseName, joinKey, normalizeKey } from "../../src/core/key.ts";
 import { Latest } from "./latest.ts";
 import type { WorkspaceEntry } from "./mapping.ts";
 import type { MappingSource, MappingState, NewEntry } from "./mapping-source.ts";
@@ -116,8 +116,11 @@ export class WriteThrough {
 
   /** Refuses to write over a value that another path of the workspace shows. */
   #checkShared(tree: PathTree, key: string, { backend, address }: WorkspaceEntry, context: ErrorContext): void {
+    const name = baseName(address);
     for (const [path, entry] of tree.files()) {
-      if (path === key || entry.backend !== backend || entry.address !== address) continue;
+      // Few have the name, and only those are looked at closely: one place can be spelled in many ways.
+      if (path === key || entry.backend !== backend || !entry.address.includes(name)) continue;
+      if (entry.address !== address && plainAddress(entry.address) !== plainAddress(address)) continue;
       throw new StorageError("CONFLICT", `"${address}" in "${backend}" is what "${path}" shows already`, context);
     }
   }
@@ -149,5 +152,18 @@ export class WriteThrough {
       }
     }
     return { state, failures };
+  }
+}
+
+/**
+ * The usual spelling of an address; one that is no key, as of a service, is left as it is. Backends differ in what a slash
+ * at the beginning means: rather a save is refused than a value lost.
+ */
+function plainAddress(address: string): string {
+  try {
+    return normalizeKey(address);
+  } catch (error) {
+    if (isStorageError(error, "INVALID_KEY")) return address;
+    throw error;
   }
 }

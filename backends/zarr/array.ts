@@ -11,12 +11,13 @@ import {
   type NdArray,
 } from "../../src/core/nd-array.ts";
 import { resolveSelection } from "../../src/core/selection.ts";
-import { type ChunkSource, PlainChunks, ShardedChunks } from "./chunk-source.ts";
+import { type ChunkSource, PlainChunks, ShardedChunks, type StoredChunk } from "./chunk-source.ts";
 import { concurrently } from "./concurrently.ts";
 import { constantArray } from "./fill-value.ts";
 import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import type { ArrayMetadata } from "./metadata.ts";
 import { type ArrayNode, findNode } from "./nodes.ts";
+import { PackedChunkReader } from "./packed-chunk.ts";
 import { PlainChunkReader, unsetArray } from "./plain-chunk.ts";
 import type { ZarrArray } from "./reader-types.ts";
 import { type Box, chunkBox, chunksOf, copyChunk, intersect, isWholeChunk, keepAxes } from "./region.ts";
@@ -37,7 +38,12 @@ export class NativeZarrArray implements ZarrArray {
   readonly #chunks: ChunkSource;
   /** Where chunks are stored as they are. */
   readonly #plain: PlainChunkReader | undefined;
+  /** Where chunks are packed in blocks. */
+  readonly #packed: PackedChunkReader | undefined;
   #metadata: ArrayMetadata;
+  #refreshes = 0;
+  /** Number of the refresh that the metadata is of. */
+  #refreshed = 0;
 
   private constructor(store: ByteStore, { path, format }: ArrayNode, metadata: ArrayMetadata, layout: ArrayLayout) {
     this.path = path;
@@ -46,6 +52,8 @@ export class NativeZarrArray implements ZarrArray {
     this.#store = store;
     this.#metadata = metadata;
     this.#plain = layout.codecs.isPlain ? new PlainChunkReader(layout.chunkShape, layout.dtype) : undefined;
+    const { parts } = layout.codecs;
+    this.#packed = parts && new PackedChunkReader(layout.chunkShape, layout.dtype, parts);
     this.#chunks = layout.shards
       ? new ShardedChunks(store, layout.key, layout.shards)
       : new PlainChunks(store, layout.key);
@@ -104,10 +112,9 @@ export class NativeZarrArray implements ZarrArray {
     await concurrently(this.#groups(region), CONCURRENCY, async (group) => {
       checkAborted(options.signal, { operation: "read", identifier: this.path });
       const chunks = group.slice(this.#copyNear(group, out, region));
-      const stored = await this.#stored(chunks, options);
-      await concurrently(chunks.keys(), CONCURRENCY, async (i) => {
-        const at = chunks[i] as readonly number[];
-        copyChunk(await this.#decode(at, stored[i]), at, out, region);
+      const stored = await this.#stored(chunks, options, region);
+      await concurrently(chunks.keys(), CONCURRENCY, (i) => {
+        return this.#copy(chunks[i] as readonly number[], stored[i], out, region);
       });
     });
     return keepAxes(out, region.keptAxes);
@@ -118,6 +125,7 @@ export class NativeZarrArray implements ZarrArray {
   }
 
   async refresh(options: OperationOptions = {}): Promise<void> {
+    const refresh = ++this.#refreshes;
     const node = await findNode(this.#store, this.path, options);
     if (node?.kind !== "array") {
       const message = `The array at "${this.path}" is no longer there`;
@@ -129,6 +137,9 @@ export class NativeZarrArray implements ZarrArray {
       const message = `Another array was put at "${this.path}"; open it anew`;
       throw new StorageError("CONFLICT", message, { operation: "refresh", identifier: this.path });
     }
+    // One that began later may have ended before.
+    if (refresh < this.#refreshed) return;
+    this.#refreshed = refresh;
     this.#metadata = node.metadata as ArrayMetadata;
   }
 
@@ -171,13 +182,29 @@ export class NativeZarrArray implements ZarrArray {
     });
   }
 
-  /** The stored bytes of chunks of one shard: first those that are at hand. */
+  /** Copies what a chunk and a region have in common. */
+  async #copy(at: readonly number[], stored: Uint8Array | undefined, out: NdArray, region: Box): Promise<void> {
+    const packed = this.#packed;
+    if (packed === undefined || stored === undefined) {
+      copyChunk(await this.#decode(at, stored), at, out, region);
+      return;
+    }
+    await namingChunk(this.#store, this.path, at, () => packed.copy(stored, at, out, region));
+  }
+
+  /** The stored bytes of chunks of one shard, as far as they are needed for a region: first those that are at hand. */
   async #stored(
     chunks: readonly (readonly number[])[],
     options: OperationOptions,
+    region?: Box | undefined,
   ): Promise<(Uint8Array | undefined)[]> {
     const near: (Uint8Array | undefined)[] = [];
     const seen = this.#chunks.lookAt(chunks, (i, stored) => {
+      const part = stored && region && this.#readPart(stored, chunks[i] as readonly number[], region);
+      if (part !== undefined) {
+        near[i] = part;
+        return true;
+      }
       const bytes = stored && new Uint8Array(Buffer.allocUnsafeSlow(stored.byteLength).buffer);
       if (bytes !== undefined && !stored?.read(bytes, 0)) return false;
       near[i] = bytes;
@@ -185,6 +212,14 @@ export class NativeZarrArray implements ZarrArray {
     });
     if (seen === chunks.length) return near;
     return [...near, ...(await this.#chunks.readTogether(chunks.slice(seen), options))];
+  }
+
+  #readPart(stored: StoredChunk, at: readonly number[], region: Box): Uint8Array | undefined {
+    try {
+      return this.#packed?.read(stored, at, region);
+    } catch (cause) {
+      throw namingError(this.#store, this.path, at, cause);
+    }
   }
 
   /** The elements of one chunk, also those beyond the edge of the array; the fill value where nothing is stored. */

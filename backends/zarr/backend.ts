@@ -9,13 +9,7 @@ import type { SaveResult } from "../../src/core/data-sink.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import type { FrameStack, FrameStackOptions, FrameStackSource } from "../../src/core/frame-stack.ts";
 import { parentKey } from "../../src/core/key.ts";
-import {
-  type AxisSelection,
-  copyArray as copyOf,
-  isNdArray,
-  type NdArray,
-  sliceArray,
-} from "../../src/core/nd-array.ts";
+import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-array.ts";
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
 import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
 import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
@@ -36,6 +30,7 @@ import {
   type Placement,
   removeGroup,
   removeNode,
+  replaceArray,
   reservedName,
   saveArray,
 } from "./place-array.ts";
@@ -60,6 +55,7 @@ const LOOKS_AT_ONCE = 16;
 export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource {
   readonly key = "zarr";
   readonly capabilities: Capabilities;
+  protected override readonly loadsParts = true;
   /** Where the hierarchy is. */
   readonly store: ByteStore;
   /** The plain files beside the arrays. */
@@ -151,10 +147,7 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
     const context = { backend: this.name, operation: "load", identifier: key };
     if (kind === "missing") throw new StorageError("NOT_FOUND", `No "${key}" in "${this.name}"`, context);
     if (kind === "directory") throw new StorageError("IS_A_DIRECTORY", `"${key}" is a directory`, context);
-    const value = await this.#files.load(key, options);
-    if (selection === undefined) return value;
-    if (isNdArray(value)) return copyOf(sliceArray(value, selection));
-    throw new StorageError("INVALID_DATA", `"${key}" is no array to select a part of`, context);
+    return this.#files.load(key, options);
   }
 
   protected override async doStat(key: string, options: DoStatOptions): Promise<BackendStat> {
@@ -259,15 +252,14 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
   }
 
   async #saveFile(data: unknown, key: string, options: DoSaveOptions, replacesArray: boolean): Promise<SaveResult> {
-    const { signal } = options;
-    if (replacesArray) {
-      // What cannot be encoded must not cost the array.
-      const codec = this.#files.codecs.forValue(data, key, options.format);
-      await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal });
-      await removeNode(this.store, key, true, { signal });
-    }
-    const result = await this.#files.save(data, key, { ...options, createParents: true });
-    return replacesArray && result.status === "created" ? { ...result, status: "replaced" } : result;
+    if (!replacesArray) return this.#files.save(data, key, { ...options, createParents: true });
+    // What cannot be encoded is told in the name of its path.
+    const codec = this.#files.codecs.forValue(data, key, options.format);
+    await codec.encode(data, { identifier: key, options: options.codecOptions ?? {}, signal: options.signal });
+    const result = await replaceArray(this.store, key, (place) =>
+      this.#files.save(data, place, { ...options, format: codec.name, ifExists: "error" }),
+    );
+    return { ...result, status: "replaced", identifier: key } as SaveResult;
   }
 
   async #transfer(verb: "copy" | "move", from: string, to: string, options: TransferOptions): Promise<void> {
@@ -293,9 +285,9 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
       return;
     }
     if (placement.mayReplace && (await this.#find(to, { signal }))?.kind === "array") {
-      await removeNode(this.store, to, true, { signal });
-    }
-    if (verb === "copy") await this.store.copy(from, to, options);
+      await replaceArray(this.store, to, (place) => this.store.copy(from, place, { signal }));
+      if (verb === "move") await this.store.delete(from);
+    } else if (verb === "copy") await this.store.copy(from, to, options);
     else await this.store.rename(from, to, options);
   }
 

@@ -1,6 +1,9 @@
 /** Codecs from bytes to bytes, both ways: what packs a chunk after its elements are in order, and what checks it. */
-import { type BloscCompressor, BloscDecoder, BloscEncoder } from "../../src/codecs/blosc.ts";
+import { type BloscCompressor, BloscEncoder } from "../../src/codecs/blosc.ts";
+import { BloscDecoder, type BloscPart } from "../../src/codecs/blosc-decoder.ts";
 import { crc32c } from "../../src/codecs/crc32c.ts";
+import { Turn } from "../../src/codecs/turn.ts";
+import { packOptions, unpackOptions } from "../../src/codecs/zlib-options.ts";
 import { loadZstd, type ZstdProvider } from "../../src/codecs/zstd.ts";
 import { withZstdContentSize, zstdContentSize } from "../../src/codecs/zstd-frame.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
@@ -17,13 +20,26 @@ export interface ByteCodec {
    * @throws A {@link StorageError} `CORRUPT`: a checksum, a length or a stream is wrong.
    */
   decode(bytes: Uint8Array, expectedBytes: number | undefined): Uint8Array | Promise<Uint8Array>;
+  /** For codecs that can unpack a part without the rest. */
+  readonly parts?: PartDecoder;
 }
 
+/** Unpacks parts of values. */
+export type PartDecoder = Pick<BloscDecoder, "decodePart" | "readPart">;
+
+/** A part of what a codec unpacks, in bytes. */
+export type BytePart = BloscPart;
+
 type Configuration = Readonly<Record<string, unknown>>;
+
+/** What is unpacked on the calling thread at a time, at most. */
+const NOW_BYTES = 1 << 20;
 
 /** Memory that Blosc may take for chunks that are packed at the same time. */
 const BLOSC_BYTES = 64 * 2 ** 20;
 const MAX_BLOSC_SLOTS = 4;
+/** What is unpacked for one element of a Blosc frame that we write, where the array does not say it. */
+const BLOCK_BYTES = 256 << 10;
 
 /**
  * The codec of a name.
@@ -64,19 +80,26 @@ const checksum: ByteCodec = {
 };
 
 function deflateCodec(format: "gzip" | "zlib", level: number): ByteCodec {
+  const turn = new Turn();
+  let zlib: typeof import("node:zlib") | undefined;
   return {
     async encode(bytes) {
-      const { gzip, deflate } = await import("node:zlib");
+      zlib ??= await import("node:zlib");
+      const pack = format === "gzip" ? zlib.gzip : zlib.deflate;
+      const options = { level, ...packOptions(bytes.byteLength) };
       return new Promise((resolve, reject) => {
-        (format === "gzip" ? gzip : deflate)(bytes, { level }, (error, out) => (error ? reject(error) : resolve(out)));
+        pack(bytes, options, (error, out) => (error ? reject(error) : resolve(out)));
       });
     },
     async decode(bytes, expectedBytes) {
-      const { gunzip, inflate } = await import("node:zlib");
+      zlib ??= await import("node:zlib");
+      const { gunzip, inflate, gunzipSync, inflateSync } = zlib;
+      const options = unpackOptions(expectedBytes);
+      if (expectedBytes !== undefined && expectedBytes <= NOW_BYTES && turn.isOpen) {
+        return corruptIfThrows(() => (format === "gzip" ? gunzipSync : inflateSync)(bytes, options));
+      }
+      const unpack = format === "gzip" ? gunzip : inflate;
       const unpacked = new Promise<Uint8Array>((resolve, reject) => {
-        // A bound, so that a damaged stream cannot fill the memory.
-        const options = expectedBytes === undefined ? {} : { maxOutputLength: Math.max(1, expectedBytes) };
-        const unpack = format === "gzip" ? gunzip : inflate;
         unpack(bytes, options, (error, result) => (error ? reject(error) : resolve(result)));
       });
       return corruptIfFails(unpacked);
@@ -86,6 +109,7 @@ function deflateCodec(format: "gzip" | "zlib", level: number): ByteCodec {
 
 class ZstdCodec implements ByteCodec {
   readonly #level: number;
+  readonly #turn = new Turn();
   #zstd: ZstdProvider | undefined;
 
   constructor(level: number) {
@@ -105,7 +129,13 @@ class ZstdCodec implements ByteCodec {
       throw new StorageError("CORRUPT", `the stream says that it holds ${says} bytes instead of ${expectedBytes}`);
     }
     this.#zstd ??= await loadZstd();
-    return corruptIfFails(this.#zstd.decompress(bytes));
+    const zstd = this.#zstd;
+    const byteLength = says ?? expectedBytes;
+    const { decompressNow } = zstd;
+    if (decompressNow !== undefined && byteLength !== undefined && byteLength <= NOW_BYTES && this.#turn.isOpen) {
+      return corruptIfThrows(() => decompressNow(bytes, byteLength));
+    }
+    return corruptIfFails(zstd.decompress(bytes, expectedBytes));
   }
 }
 
@@ -136,7 +166,7 @@ class Lz4Codec implements ByteCodec {
 class BloscCodec implements ByteCodec {
   readonly #configuration: Configuration;
   readonly #itemSize: number;
-  readonly #decoder = new BloscDecoder();
+  readonly parts = new BloscDecoder();
   #encoder: Promise<BloscEncoder> | undefined;
   /** Bytes that the encoder has room for, how many chunks it takes at once, and how many it has. */
   #capacity = 0;
@@ -151,7 +181,7 @@ class BloscCodec implements ByteCodec {
   }
 
   decode(bytes: Uint8Array, expectedBytes: number | undefined): Promise<Uint8Array> {
-    return this.#decoder.decode(bytes, expectedBytes);
+    return this.parts.decode(bytes, expectedBytes);
   }
 
   async encode(bytes: Uint8Array): Promise<Uint8Array> {
@@ -164,7 +194,8 @@ class BloscCodec implements ByteCodec {
       const options = { cname: String(cname), clevel: level, shuffle, blocksize: numberOr(blocksize, 0) };
       return Blosc.fromConfig({ id: "blosc", ...options } as never).encode(bytes);
     }
-    const encoder = await this.#take(bytes.byteLength, { level, shuffle: shuffle === 1, ...compressor() });
+    const blockBytes = numberOr(blocksize, 0) || BLOCK_BYTES;
+    const encoder = await this.#take(bytes.byteLength, { level, blockBytes, shuffle: shuffle === 1, ...compressor() });
     try {
       encoder.input(bytes.byteLength).set(bytes);
       const [header, body] = await encoder.encode(bytes.byteLength);
@@ -181,7 +212,12 @@ class BloscCodec implements ByteCodec {
   /** The encoder, with one of its slots, to be given back. */
   async #take(
     byteLength: number,
-    options: { readonly level: number; readonly shuffle: boolean; readonly compressor?: BloscCompressor },
+    options: {
+      readonly level: number;
+      readonly blockBytes: number;
+      readonly shuffle: boolean;
+      readonly compressor?: BloscCompressor;
+    },
   ): Promise<BloscEncoder> {
     while (this.#used > 0 && this.#used >= this.#slots) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -228,6 +264,14 @@ function shuffleNumber(shuffle: unknown, itemSize: number): 0 | 1 | 2 {
 
 function numberOr(value: unknown, fallback: number): number {
   return typeof value === "number" && Number.isFinite(value) ? value : fallback;
+}
+
+function corruptIfThrows<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    throw new StorageError("CORRUPT", "the stream is damaged", { cause });
+  }
 }
 
 async function corruptIfFails(result: Promise<Uint8Array>): Promise<Uint8Array> {

@@ -137,6 +137,11 @@ export class ShardedChunks implements ChunkSource {
         return shard === undefined ? chunks.map(() => undefined) : await this.#readChunks(key, shard, numbers, options);
       } catch (error) {
         this.#known.delete(key);
+        // Somebody else was reading the index for both, and was called off.
+        if (isStorageError(error, "ABORTED") && options.signal?.aborted !== true) {
+          attempt--;
+          continue;
+        }
         // Replaced between two of our reads; a shard that is replaced that often is not ours to wait for.
         if (attempt === 3 || !isStorageError(error, "PRECONDITION_FAILED", "NOT_FOUND")) throw error;
       }

@@ -72,15 +72,14 @@ export class ChunkWriter {
    * Writes a region. Each chunk (or shard) is one atomic step; the region as a whole is not.
    *
    * @param source - The values of the region, of its shape; borrowed.
-   * @param shape - Of the array.
+   * @param shape - Of the array; asked when it is a chunk's turn, since the array may have grown or shrunk by then.
    */
-  async write(region: Box, source: NdArray, shape: readonly number[], options: OperationOptions): Promise<void> {
-    const array: Box = { start: shape.map(() => 0), stop: shape };
+  async write(region: Box, source: NdArray, shape: () => readonly number[], options: OperationOptions): Promise<void> {
     const { fillValue, layout } = this.#options;
     const { chunkShape, dtype } = layout;
     const edit = (at: readonly number[]): Edit => {
       const box = chunkBox(at, chunkShape);
-      const inside = intersect(box, array);
+      const inside = intersect(box, { start: region.start.map(() => 0), stop: shape() });
       if (isEmpty(inside)) return this.#isAlone ? "remove" : "keep";
       if (isEmpty(intersect(box, region))) return "keep";
       const place = (chunk: NdArray): NdArray => {
@@ -128,11 +127,15 @@ export class ChunkWriter {
     checkAborted(options.signal, { operation: "write", identifier: path });
     const key = layout.key(at);
     const chunks = [...chunksOf(chunkBox(at, layout.unitShape), layout.chunkShape)];
-    const edits = chunks.map(edit);
     return this.#turns.run(key, async () => {
+      const edits = chunks.map(edit);
       const needsOld = edits.some((one) => one === "keep" || (one !== "remove" && "change" in one));
       if (needsOld) {
-        await changeValue(store, key, options, (old) => this.#compose(chunks, edits, old, old !== undefined));
+        await changeValue(store, key, options, async (old) => {
+          const value = await this.#compose(chunks, edits, old, old !== undefined);
+          await this.#options.beforeWrite?.();
+          return value;
+        });
         return;
       }
       const value = await this.#compose(chunks, edits, undefined, false);

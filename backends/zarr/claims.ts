@@ -115,10 +115,12 @@ async function hasClaim(store: ByteStore, { path, id }: Claim): Promise<boolean>
 /** Puts metadata in place of a claim: from here on the array can be seen. */
 export async function publish(
   store: ByteStore,
-  { path, id }: Claim,
+  place: Claim,
   documents: ReadonlyMap<string, object>,
   options: OperationOptions,
 ): Promise<void> {
+  const { path, id } = place;
+  if (!(await hasClaim(store, place))) throw taken(store, path);
   const key = joinKey(path, "zarr.json");
   for (const [name, document] of documents) {
     if (name !== "zarr.json") await store.write(joinKey(path, name), encodeMetadata(document), options);

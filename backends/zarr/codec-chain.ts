@@ -4,6 +4,7 @@ import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { arrayFromBytes, arrayToBytes, contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
 import { type ByteCodec, byteCodec } from "./byte-codecs.ts";
 import type { NamedConfiguration } from "./metadata.ts";
+import type { NamedPartDecoder } from "./packed-chunk.ts";
 import { wrongLength } from "./plain-chunk.ts";
 
 /** A step of the chain with its name, for messages. */
@@ -57,8 +58,20 @@ export class CodecChain {
 
   /** True if a stored chunk is its elements in C order, as this machine has them. */
   get isPlain(): boolean {
-    const isOrdered = this.#endian === nativeEndian || dtypes[this.#dtype].itemSize === 1;
-    return isOrdered && this.#order === undefined && this.#steps.length === 0;
+    return this.#isOrdered && this.#steps.length === 0;
+  }
+
+  /** What unpacks parts of chunks, where nothing else is between a chunk and its elements in C order. */
+  get parts(): NamedPartDecoder | undefined {
+    const [first, ...others] = this.#steps;
+    const decoder = first?.codec.parts;
+    if (!this.#isOrdered || first === undefined || decoder === undefined || others.length > 0) return undefined;
+    return { name: first.name, decoder };
+  }
+
+  /** True if elements are in C order before they are packed, as this machine has them. */
+  get #isOrdered(): boolean {
+    return this.#order === undefined && (this.#endian === nativeEndian || dtypes[this.#dtype].itemSize === 1);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { joinKey, normalizeKey, parentKey } from "../../src/core/key.ts";
 import { NativeZarrArray } from "./array.ts";
-import { claim, clearBelow, publish } from "./claims.ts";
+import { abandon, claim, clearBelow, publish } from "./claims.ts";
 import { arrayLayout } from "./layout.ts";
 import { type ArrayMetadata, type Attributes, encodeMetadata, groupMetadata } from "./metadata.ts";
 import { attributesOfV2, toV2 } from "./metadata-v2.ts";
@@ -40,7 +40,8 @@ export interface ArrayPlan {
  * Makes an empty array, and the groups above it that are missing.
  *
  * @throws A {@link StorageError} `ALREADY_EXISTS`, `IS_A_DIRECTORY` (a group is there), `NOT_A_DIRECTORY` (an array or a
- * value is above it), `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`. Nothing was made then.
+ * value is above it), `INVALID_DATA`, `SHAPE_MISMATCH`, `DTYPE_MISMATCH`. Nothing was made then. After a failure of the
+ * store, or an abort, nothing is left; one that was to be replaced may be gone.
  */
 export async function createZarrArray(
   store: ByteStore,
@@ -53,8 +54,13 @@ export async function createZarrArray(
   if ((await findNode(store, key, options)) === undefined) await checkPlace(store, key, options);
   if (key !== "") await requireGroup(store, parentKey(key), plan.zarrFormat, options);
   const place = await claim(store, key, options.ifExists === "replace", { signal });
-  if (place.replaced !== undefined) await clearBelow(store, key, { signal });
-  await publish(store, place, plan.documents, { signal });
+  try {
+    if (place.replaced !== undefined) await clearBelow(store, key, { signal });
+    await publish(store, place, plan.documents, { signal });
+  } catch (error) {
+    await abandon(store, place).catch(() => {});
+    throw error;
+  }
   return openEditable(store, key, { signal });
 }
 

@@ -32,10 +32,12 @@ export function fillValueBytes(fill: unknown, dtype: DType): Uint8Array {
   const value = typeof fill === "string" && Object.hasOwn(specials, fill) ? specials[fill as "NaN"] : fill;
   if (kind === "b" && (typeof value === "boolean" || value === 0 || value === 1)) {
     bytes[0] = value ? 1 : 0;
-  } else if (kind === "f" && typeof value === "number") {
-    if (itemSize === 2) view.setUint16(0, numberToFloat16(value), true);
-    else if (itemSize === 4) view.setFloat32(0, value, true);
-    else view.setFloat64(0, value, true);
+  } else if (kind === "f" && (typeof value === "number" || typeof value === "bigint")) {
+    // A whole number of many digits was read as a bigint.
+    const number = Number(value);
+    if (itemSize === 2) view.setUint16(0, numberToFloat16(number), true);
+    else if (itemSize === 4) view.setFloat32(0, number, true);
+    else view.setFloat64(0, number, true);
   } else if ((kind === "i" || kind === "u") && (Number.isSafeInteger(value) || typeof value === "bigint")) {
     // A number beyond the safe ones has lost digits when JSON was parsed: better none than another one.
     putBits(BigInt.asUintN(64, BigInt(value as number | bigint)));

@@ -97,7 +97,12 @@ class ZarrStack implements FrameStack {
       const stop = [index + 1, ...shape];
       const region = { start: [index, ...shape.map(() => 0)], stop };
       // Once it is being written it is written to its end: half of a frame would be nobody's.
-      await this.#writer.write(region, { ...frame, shape: [1, ...shape], stride: [0, ...frame.stride] }, stop, {});
+      await this.#writer.write(
+        region,
+        { ...frame, shape: [1, ...shape], stride: [0, ...frame.stride] },
+        () => stop,
+        {},
+      );
       this.#length = index + 1;
       return index;
     });

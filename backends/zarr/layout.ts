@@ -3,6 +3,7 @@ import { type DType, isDType } from "../../src/core/dtype.ts";
 import { joinKey } from "../../src/core/key.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { type ArrayMetadata, isShape } from "./metadata.ts";
+import type { NamedPartDecoder } from "./packed-chunk.ts";
 import { chunkCodecs, readSharding } from "./sharding-chain.ts";
 
 /** Makes the key of a chunk, or of a shard. */
@@ -21,6 +22,8 @@ export interface ShardLayout {
 export interface ChunkCodecs {
   /** True if a stored chunk is its elements in C order, as this machine has them. */
   readonly isPlain?: boolean;
+  /** Unpacks parts of chunks, where that is possible. */
+  readonly parts?: NamedPartDecoder | undefined;
   /** @param chunk - Any strides; borrowed until the result is no longer used, as it may share its memory. */
   encode(chunk: NdArray): Promise<Uint8Array>;
   /**

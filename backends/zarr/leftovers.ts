@@ -5,6 +5,7 @@ import { baseName, joinKey, normalizeKey, parentKey } from "../../src/core/key.t
 import { clearBelow, deleteKeys, dropClaim } from "./claims.ts";
 import { parseHidden } from "./hidden.ts";
 import { findNode } from "./nodes.ts";
+import { isFile, putBack, removeHidden } from "./swap.ts";
 
 /** One thing that was left. */
 export interface ZarrLeftover {
@@ -74,8 +75,11 @@ export async function findZarrLeftovers(store: ByteStore, search: LeftoverSearch
 export async function removeZarrLeftovers(store: ByteStore, search: LeftoverSearch = {}): Promise<ZarrLeftover[]> {
   const { signal } = search;
   const found = await findZarrLeftovers(store, search);
-  // Notes of wells at last: then nothing of the images is on its way any more.
-  const ordered = found.toSorted((a, b) => Number(a.kind === "well") - Number(b.kind === "well"));
+  // Notes of wells at last: then nothing of the images is on its way any more. The youngest before: of several that were
+  // away from one place, it is the one to go back.
+  const ordered = found.toSorted(
+    (a, b) => Number(a.kind === "well") - Number(b.kind === "well") || b.modifiedMs - a.modifiedMs,
+  );
   for (const { key, kind, belongsTo } of ordered) {
     if (kind === "claim") {
       await clearBelow(store, key, { signal });
@@ -85,10 +89,11 @@ export async function removeZarrLeftovers(store: ByteStore, search: LeftoverSear
       await removeUnfinishedImages(store, key, { signal });
     } else if (!isDirectoryStore(store)) {
       await deleteKeys(store, key, { signal }, () => true);
+      if (await isFile(store, key, { signal })) await store.delete(key, { signal });
     } else if (belongsTo === undefined) {
-      await store.removeDirectory(key, { recursive: true, signal });
+      await removeHidden(store, key, { signal });
     } else {
-      await store.renameDirectory(key, belongsTo, { signal });
+      await putBack(store, key, belongsTo);
     }
   }
   return found;

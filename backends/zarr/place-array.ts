@@ -12,8 +12,8 @@ import {
   isDirectoryStore,
   type OperationOptions,
 } from "../../src/core/byte-store.ts";
-import { isStorageError, StorageError } from "../../src/core/errors.ts";
-import { baseName, joinKey } from "../../src/core/key.ts";
+import { StorageError } from "../../src/core/errors.ts";
+import { baseName, isInside, joinKey, parentKey } from "../../src/core/key.ts";
 import type { NdArray } from "../../src/core/nd-array.ts";
 import { ChunkWriter } from "./chunk-writer.ts";
 import { abandon, claim, clearBelow, deleteKeys, keepClaim, publish, removeArray } from "./claims.ts";
@@ -22,7 +22,8 @@ import type { ArrayPlan } from "./create.ts";
 import { hiddenBeside, parseHidden } from "./hidden.ts";
 import { type ArrayLayout, arrayLayout } from "./layout.ts";
 import { encodeMetadata } from "./metadata.ts";
-import { METADATA_NAMES, readDocument } from "./nodes.ts";
+import { CLAIM_FIELD, METADATA_NAMES, readDocument } from "./nodes.ts";
+import { isFile, swapIn } from "./swap.ts";
 
 /** Values that are copied at the same time. */
 const COPIES_AT_ONCE = 8;
@@ -57,7 +58,7 @@ export async function saveArray(
   const { shape } = plan.metadata;
   const all = { start: shape.map(() => 0), stop: shape };
   const { signal } = placement;
-  await saveParts(store, path, plan, placement, (writer) => writer.write(all, array, shape, { signal }));
+  await saveParts(store, path, plan, placement, (writer) => writer.write(all, array, () => shape, { signal }));
 }
 
 /**
@@ -93,9 +94,12 @@ export async function copyArray(store: ByteStore, from: string, to: string, plac
   });
 }
 
-/** Copies a group with all below it; the metadata of each node comes after what it describes. */
+/**
+ * Copies a group with all below it; the metadata of each node comes after what it describes. What is being saved, or
+ * removed, at this time does not come along.
+ */
 export async function copyGroup(store: ByteStore, from: string, to: string, options: OperationOptions): Promise<void> {
-  const keys = await keysBelow(store, from, options);
+  const keys = await shownKeys(store, from, options);
   const isMetadata = (key: string) => METADATA_NAMES.has(baseName(key));
   const copy = async (place: string) => {
     await copyKeys(
@@ -124,7 +128,7 @@ export async function moveNode(
   const { signal } = placement;
   if (isDirectoryStore(store)) {
     await placement.prepare();
-    await swapIn(store, from, to, placement.mayReplace, { signal });
+    await swapIn(store, from, to, { mayReplace: placement.mayReplace, sparesFolders: kind === "array", signal });
     return;
   }
   if (kind === "array") {
@@ -147,6 +151,30 @@ export async function removeNode(
   if (!isArray) await store.delete(path, { signal });
   else if (isDirectoryStore(store)) await removeDirectory(store, path, { signal });
   else await removeArray(store, path, { signal });
+}
+
+/**
+ * Puts a value in place of an array. It is written under a hidden name first, so that a failure costs nothing.
+ *
+ * @param write - Stores the value under the key that it is given.
+ */
+export async function replaceArray<T>(
+  store: ByteStore,
+  path: string,
+  write: (place: string) => Promise<T>,
+): Promise<T> {
+  const place = hiddenBeside(path, "new");
+  let result: T;
+  try {
+    result = await write(place);
+  } catch (error) {
+    await store.delete(place).catch(() => {});
+    throw error;
+  }
+  // Never aborted: from here on, the value is all that there is.
+  await removeNode(store, path, true, {});
+  await store.rename(place, path);
+  return result;
 }
 
 /** Removes a group with all below it; the metadata goes first, so that no array loses chunks while it can be seen. */
@@ -205,37 +233,11 @@ async function throughHidden(
   const place = hiddenBeside(path, "new");
   try {
     await make(place);
-    await swapIn(store, place, path, mayReplace, options);
+    await swapIn(store, place, path, { mayReplace, sparesFolders: true, signal: options.signal });
   } catch (error) {
     await store.removeDirectory(place, { recursive: true }).catch(() => {});
     throw error;
   }
-}
-
-/** Moves a directory to its place; what is there is moved away first, and comes back if that fails. */
-async function swapIn(
-  store: DirectoryStore,
-  from: string,
-  to: string,
-  mayReplace: boolean,
-  { signal }: OperationOptions,
-): Promise<void> {
-  if (mayReplace && (await isFile(store, to, { signal }))) await store.delete(to, { signal });
-  try {
-    await store.renameDirectory(from, to, { signal });
-    return;
-  } catch (error) {
-    if (!mayReplace || !isStorageError(error, "ALREADY_EXISTS")) throw error;
-  }
-  const old = hiddenBeside(to, "old");
-  await store.renameDirectory(to, old, { signal });
-  try {
-    await store.renameDirectory(from, to);
-  } catch (error) {
-    await store.renameDirectory(old, to);
-    throw error;
-  }
-  await store.removeDirectory(old, { recursive: true });
 }
 
 /** Removes a directory: it is gone from its place in one step. */
@@ -252,6 +254,19 @@ async function keysBelow(store: ByteStore, path: string, { signal }: OperationOp
   return keys;
 }
 
+/** Keys below a group but those of hidden directories and of claimed places. */
+async function shownKeys(store: ByteStore, path: string, options: OperationOptions): Promise<string[]> {
+  const isHidden = (key: string) => key.split("/").some((name) => parseHidden(name) !== undefined);
+  const keys = (await keysBelow(store, path, options)).filter((key) => !isHidden(key.slice(path.length)));
+  const claimed: string[] = [];
+  const documents = keys.filter((key) => baseName(key) === "zarr.json");
+  await concurrently(documents, COPIES_AT_ONCE, async (key) => {
+    const document = await readDocument(store, key, options);
+    if (document !== undefined && CLAIM_FIELD in document) claimed.push(parentKey(key));
+  });
+  return keys.filter((key) => !claimed.some((place) => isInside(key, place)));
+}
+
 async function copyKeys(
   store: ByteStore,
   keys: readonly string[],
@@ -264,15 +279,6 @@ async function copyKeys(
     await beforeWrite?.();
     await store.copy(key, to + key.slice(from.length), { signal });
   });
-}
-
-async function isFile(store: ByteStore, key: string, { signal }: OperationOptions): Promise<boolean> {
-  try {
-    return (await store.stat(key, { signal })).kind === "file";
-  } catch (error) {
-    if (isStorageError(error, "NOT_FOUND", "NOT_A_DIRECTORY")) return false;
-    throw error;
-  }
 }
 
 function depth(key: string): number {

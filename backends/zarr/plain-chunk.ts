@@ -1,9 +1,10 @@
 /** Chunks that are stored as they are, in the order of their elements: any box of one is read without the rest. */
+import { constants } from "node:buffer";
 import { type DType, dtypes, type TypedArray, type TypedArrayConstructor } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { contiguousStride, type NdArray, sizeOf } from "../../src/core/nd-array.ts";
 import type { StoredChunk } from "./chunk-source.ts";
-import { type Box, chunkBox, copyBox, intersect } from "./region.ts";
+import { type Box, chunkBox, copyBox, intersect, placeIn, reach } from "./region.ts";
 
 /** Scratch memory that is kept between reads, at most. */
 const KEPT_BYTES = 1 << 20;
@@ -60,27 +61,29 @@ export class PlainChunkReader {
   }
 }
 
-/** A new array in C order whose elements are yet to be set. */
+/**
+ * A new array in C order whose elements are yet to be set.
+ *
+ * @throws A {@link StorageError} `CAPACITY_EXCEEDED` for one that is larger than memory.
+ */
 export function unsetArray(shape: readonly number[], dtype: DType): NdArray {
   const { itemSize, array } = dtypes[dtype];
   const size = sizeOf(shape);
-  // Not from the pool that Buffers share, and not zeroed.
-  const { buffer } = Buffer.allocUnsafeSlow(size * itemSize);
-  const data: TypedArray = new (array as TypedArrayConstructor)(buffer, 0, size);
-  return { data, shape: [...shape], stride: contiguousStride(shape), dtype };
+  const byteLength = size * itemSize;
+  try {
+    // Not from the pool that Buffers share, and not zeroed. What is too long for a Buffer may do for larger elements.
+    const isShort = byteLength <= constants.MAX_LENGTH;
+    const buffer = isShort ? Buffer.allocUnsafeSlow(byteLength).buffer : new ArrayBuffer(byteLength);
+    const data: TypedArray = new (array as TypedArrayConstructor)(buffer, 0, size);
+    return { data, shape: [...shape], stride: contiguousStride(shape), dtype };
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `[${shape.join(", ")}] of ${dtype} are ${byteLength} bytes, more than memory holds; select a part`;
+    throw new StorageError("CAPACITY_EXCEEDED", message, { cause });
+  }
 }
 
 /** The error of a chunk that has not as many bytes as its elements need. */
 export function wrongLength(byteLength: number, expected: number): StorageError {
   return new StorageError("CORRUPT", `codec "bytes": ${byteLength} bytes came out instead of ${expected}`);
-}
-
-/** Elements between the first and the last one of a box, both included; 1 for a scalar. */
-function reach(shape: readonly number[], stride: readonly number[]): number {
-  return shape.reduce((sum, length, axis) => sum + (length - 1) * (stride[axis] as number), 1);
-}
-
-/** Where the first element of a box is, in an array that starts elsewhere. */
-function placeIn(start: readonly number[], origin: readonly number[], stride: readonly number[]): number {
-  return start.reduce((sum, at, axis) => sum + (at - (origin[axis] as number)) * (stride[axis] as number), 0);
 }

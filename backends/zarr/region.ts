@@ -127,3 +127,13 @@ export function keepAxes(array: NdArray, axes: readonly number[]): NdArray {
   const shape = axes.map((axis) => array.shape[axis] as number);
   return { ...array, shape, stride: contiguousStride(shape) };
 }
+
+/** Elements between the first and the last one of a box, both included; 1 for a scalar. */
+export function reach(shape: readonly number[], stride: readonly number[]): number {
+  return shape.reduce((sum, length, axis) => sum + (length - 1) * (stride[axis] as number), 1);
+}
+
+/** Where the first element of a box is, in an array that starts elsewhere. */
+export function placeIn(start: readonly number[], origin: readonly number[], stride: readonly number[]): number {
+  return start.reduce((sum, at, axis) => sum + (at - (origin[axis] as number)) * (stride[axis] as number), 0);
+}

@@ -82,7 +82,7 @@ export class EditableZarrArray implements WritableZarrArray {
     const kept = region.keptAxes.map((axis) => (region.stop[axis] as number) - (region.start[axis] as number));
     this.#check(array, kept, "write");
     this.#writer.checkRegion(region, this.shape);
-    await this.#writer.write(region, withAxes(array, region), this.shape, options);
+    await this.#writer.write(region, withAxes(array, region), () => this.shape, options);
   }
 
   async resize(shape: readonly number[], options: OperationOptions = {}): Promise<void> {
@@ -125,7 +125,9 @@ export class EditableZarrArray implements WritableZarrArray {
       await this.refresh(options);
       const shape = this.shape.with(axis, start + (length as number));
       try {
-        await this.#writer.write(appended(shape, axis, start), array, this.shape, options);
+        // A refresh that began before may show less for a while.
+        const now = () => shape.map((length, at) => Math.max(length, this.shape[at] as number));
+        await this.#writer.write(appended(shape, axis, start), array, now, options);
       } catch (error) {
         await this.#giveBack(shape, axis, start).catch(() => {});
         throw error;

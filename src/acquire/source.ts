@@ -51,6 +51,8 @@ export class Source implements SourceInfo {
   last: FrameInFlight | undefined;
   /** Frames that other processes can read; `undefined` while that is not told apart from being written. */
   #readable: number | undefined;
+  /** Of the rejected frames, those that had counted as written. */
+  #lost = 0;
   #pending = 0;
   #whenIdle: (() => void)[] = [];
   readonly #array: TypedArrayConstructor;
@@ -102,6 +104,7 @@ export class Source implements SourceInfo {
     this.capacity = capacity;
     this.framesWritten = 0;
     this.framesRejected = 0;
+    this.#lost = 0;
     this.nextIndex = 0;
     this.framesPerEvent = 1;
     this.#readable = undefined;
@@ -133,11 +136,16 @@ export class Source implements SourceInfo {
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
-  /** Takes back frames that counted as written and were lost: `stored` remain, the others count as rejected. */
+  /**
+   * Takes back frames that counted as written and were lost: `stored` remain, the others count as rejected. A later call
+   * knows better: what was still under way at a failure may have been stored after all.
+   */
   lose(stored: number): void {
-    const lost = Math.max(0, this.framesWritten - stored);
-    this.framesWritten -= lost;
-    this.framesRejected += lost;
+    const taken = this.framesWritten + this.#lost;
+    const lost = Math.max(0, taken - stored);
+    this.framesWritten = taken - lost;
+    this.framesRejected += lost - this.#lost;
+    this.#lost = lost;
   }
 
   /** Resolves when every accepted frame has settled. */

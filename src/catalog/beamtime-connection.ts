@@ -29,6 +29,7 @@ export class BeamtimeConnection {
   readonly #time: Time;
   readonly #clock: Clock;
   #stopHeartbeat: () => void = () => {};
+  #isClosed = false;
 
   /**
    * Opens the file, makes it or brings it up to date, finds or makes the sample, and marks lost runs.
@@ -99,12 +100,15 @@ export class BeamtimeConnection {
    * @throws A {@link StorageError} with the number of rows that were accepted and could not be committed.
    */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#stopHeartbeat();
     const left = this.group.stop();
     try {
-      if (left === 0 && this.run === undefined) {
-        await this.database.transaction((transaction) => this.lease.end(transaction));
-      }
+      // Also with a run that could not be ended: nobody writes it any more, and the next writer finds it lost.
+      await this.database.transaction((transaction) => this.lease.end(transaction));
+    } catch (error) {
+      // What keeps rows from being committed may keep this one too, and then the rows are what to tell of.
+      if (left === 0) throw error;
     } finally {
       await this.database.close();
     }
@@ -116,6 +120,7 @@ export class BeamtimeConnection {
   }
 
   #beatLater(): void {
+    if (this.#isClosed) return;
     const { leaseSeconds = 60 } = this.#options;
     const beat = () => void this.#beat();
     this.#stopHeartbeat = this.#clock.after((leaseSeconds * 1000) / 3, beat, { isBackground: true });

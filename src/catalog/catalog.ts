@@ -21,7 +21,7 @@ import { StoredFrames } from "./stored-frames.ts";
 import { livingWriters } from "./writer-lease.ts";
 
 /** Options of {@link Catalog.open}. */
-export interface CatalogOptions extends Pick<OpenDatabaseOptions, "busyTimeoutMs" | "clock" | "driver"> {
+export interface CatalogOptions extends Pick<OpenDatabaseOptions, "busyTimeoutMs" | "clock" | "driver" | "password"> {
   /**
    * True: nothing is written. False: a file of an older version is brought to the newest one, in one transaction.
    * Default `true`.
@@ -90,7 +90,7 @@ export class Catalog implements AsyncDisposable {
     const { clock = systemClock, time = () => Date.now() / 1000 } = options;
     const database = await openReadable(location, options);
     const { backends = new BackendSet(createRegistry()) } = options;
-    const beside = database.dialect === "sqlite" ? storeBeside(location) : undefined;
+    const beside = database.dialect === "sqlite" ? await storeBeside(location) : undefined;
     const { images = beside && { use: "zarr", root: beside } } = options;
     const besideUri = options.images === undefined && beside !== undefined ? pathToFileURL(beside).href : undefined;
     const context: RunContext = {
@@ -126,6 +126,21 @@ export class Catalog implements AsyncDisposable {
    */
   get(uid: string, options: OperationOptions = {}): Promise<CatalogRun> {
     return loadRun(this.#context, uid, options);
+  }
+
+  /**
+   * Uids that begin with a text, in their order: what somebody may have meant who did not type all of one.
+   *
+   * @param options - `limit`: most uids, default 10.
+   */
+  async complete(
+    beginning: string,
+    { limit = 10, signal }: OperationOptions & { readonly limit?: number | undefined } = {},
+  ): Promise<string[]> {
+    checkInteger(limit, "limit", 1, { operation: "complete" });
+    const sql = `SELECT uid FROM runs WHERE substr(uid, 1, ${[...beginning].length}) = ? ORDER BY uid LIMIT ${limit}`;
+    const rows = await this.#database.all<{ uid: string }>(sql, [beginning], { signal });
+    return rows.map(({ uid }) => uid);
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import { StorageError } from "../core/errors.ts";
 import type { SqliteLibrary } from "../sqlite/driver.ts";
 import type { DialectName, SqlSource, SqlValue } from "./dialect.ts";
+import { schemeOf } from "./location.ts";
 
 export type { DialectName, SqlSource, SqlValue } from "./dialect.ts";
 
@@ -38,7 +39,8 @@ export interface CatalogDatabase extends AsyncDisposable {
    * one, ask the transaction.
    *
    * @param options - `signal` cancels before the query starts.
-   * @throws A {@link StorageError}: `CORRUPT`, `CONFLICT` (retryable), `NOT_OPEN`, `ABORTED`, `UNEXPECTED`.
+   * @throws A {@link StorageError}: `CORRUPT`, `CONFLICT` (retryable), `NOT_OPEN`, `ABORTED`, `UNEXPECTED` (retryable if a
+   * connection to a server was lost: the next call makes another).
    */
   all<Row = Record<string, unknown>>(
     sql: string,
@@ -47,7 +49,8 @@ export interface CatalogDatabase extends AsyncDisposable {
   ): Promise<Row[]>;
   /**
    * Runs a function while nobody else writes, and commits what it did; nothing of it if it throws. Transactions of one
-   * connection run one after the other. Waiting for another connection does not stop the event loop.
+   * connection run one after the other. Waiting for another connection does not stop the event loop. In PostgreSQL the
+   * function is called again, a few times, if a program that is not Sluice stood in its way.
    *
    * @throws What the function threw, or a {@link StorageError}: `CONFLICT` (retryable: another connection wrote for longer
    * than `busyTimeoutMs`; or a rule of the schema does not hold), `NO_SPACE`, `READ_ONLY`, `NOT_OPEN`, `ABORTED`.
@@ -73,19 +76,30 @@ export interface OpenDatabaseOptions {
   readonly clock?: Clock | undefined;
   /** Which library reads SQLite files. Default: that of Node, where it has one, else better-sqlite3. */
   readonly driver?: SqliteLibrary | undefined;
+  /**
+   * Password for PostgreSQL, or what gives it each time that a connection is made. Default: that of the URL, or the
+   * variable `PGPASSWORD`.
+   */
+  readonly password?: string | (() => string | Promise<string>) | undefined;
 }
 
 /**
  * Opens the database of a catalogue. Makes a file that is not there, and no tables.
  *
- * @param location - Path of a SQLite file, or a URL `postgres://…`.
+ * @param location - Path of a SQLite file; or a URL `postgres://user@host:port/database?schema=name`, of PostgreSQL 13
+ * or newer. The schema is made if it is not there; its name is "sluice" unless another is given.
  * @throws A {@link StorageError}: `CORRUPT`, `NOT_FOUND`, `IS_A_DIRECTORY`, `PERMISSION_DENIED`, `READ_ONLY`,
- * `MISSING_DEPENDENCY`, `UNSUPPORTED` for other URLs.
+ * `MISSING_DEPENDENCY`, `UNSUPPORTED` for other URLs; of PostgreSQL `CONFIG_INVALID`, `UNAUTHENTICATED`, and retryable
+ * `UNEXPECTED` or `TIMED_OUT` if it cannot be reached.
  */
 export async function openDatabase(location: string, options: OpenDatabaseOptions = {}): Promise<CatalogDatabase> {
-  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location) ?? [];
+  const scheme = schemeOf(location);
+  if (scheme === "postgres" || scheme === "postgresql") {
+    const { openPostgresDatabase } = await import("./postgres-database.ts");
+    return openPostgresDatabase(location, options);
+  }
   if (scheme !== undefined) {
-    const message = `A catalogue is the path of a file, not a URL of "${scheme}"`;
+    const message = `A catalogue is the path of a file or a URL postgres://…, not a URL of "${scheme}"`;
     throw new StorageError("UNSUPPORTED", message, { operation: "openDatabase", identifier: scheme });
   }
   const { openSqliteDatabase } = await import("./sqlite-database.ts");

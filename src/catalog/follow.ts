@@ -34,6 +34,8 @@ export interface Watched {
 }
 
 const DEFAULT_POLL_MS = 10;
+/** Below every sequence number; those of other programs may begin with 0. */
+const BEFORE_ALL = Number.MIN_SAFE_INTEGER;
 /** Events that are asked for at once. */
 const READ_ROWS = 1000;
 
@@ -59,7 +61,7 @@ export async function* followRun(watched: Watched, uid: string, options: FollowO
     for (const stream of streams) {
       if (seen.has(stream.uid)) continue;
       if (from === "now" && isFirst) seen.set(stream.uid, await lastSeqNum(database, stream.uid, options));
-      else seen.set(stream.uid, typeof from === "object" ? (from[stream.name] ?? 0) : 0);
+      else seen.set(stream.uid, typeof from === "object" ? (from[stream.name] ?? BEFORE_ALL) : BEFORE_ALL);
     }
     const sources = streams.map((stream) => {
       return readEvents(database, stream, { after: seen.get(stream.uid), pageRows: READ_ROWS, signal });
@@ -125,7 +127,7 @@ async function lifeOf({ database, now }: Watched, uid: string, { signal }: Opera
 async function lastSeqNum(database: CatalogDatabase, streamUid: string, { signal }: OperationOptions): Promise<number> {
   const sql = "SELECT MAX(seq_num) AS last FROM events WHERE stream_uid = ?";
   const [row] = await database.all<{ last: number | string | null }>(sql, [streamUid], { signal });
-  return Number(row?.last ?? 0);
+  return Number(row?.last ?? BEFORE_ALL);
 }
 
 async function hasCount(database: CatalogDatabase, count: number, { signal }: OperationOptions): Promise<boolean> {

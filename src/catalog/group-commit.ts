@@ -186,7 +186,7 @@ export class GroupCommit {
 
 /** True if the schema has a rule against a row: trying again would not help. */
 function isRule(error: unknown): error is StorageError {
-  return isStorageError(error, "CONFLICT") && !error.retryable;
+  return isStorageError(error, "CONFLICT", "INVALID_DATA") && !error.retryable;
 }
 
 /** Rows one after the other that have the same statement, together. */

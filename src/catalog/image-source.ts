@@ -1,4 +1,5 @@
 /** Opens the backend that takes the images of a beamtime. */
+import { realpath } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { BackendSet } from "../../registry/backend-set.ts";
 import { createRegistry } from "../../registry/builtin.ts";
@@ -6,9 +7,10 @@ import type { InstanceConfig } from "../core/descriptor.ts";
 import { StorageError } from "../core/errors.ts";
 import { type FrameStackSource, isFrameStackSource } from "../core/frame-stack.ts";
 
-/** The Zarr store beside a beamtime file: `{stem}.zarr`. */
-export function storeBeside(path: string): string {
-  const full = resolve(path);
+/** The Zarr store beside a beamtime file that is there: `{stem}.zarr`. Beside the file itself, also by way of a link. */
+export async function storeBeside(path: string): Promise<string> {
+  // A database in memory is nowhere.
+  const full = path === ":memory:" ? resolve(path) : await realpath(path);
   return join(dirname(full), `${basename(full, extname(full))}.zarr`);
 }
 
@@ -61,7 +63,7 @@ export class ImageSource {
   }
 
   async #open(): Promise<FrameStackSource> {
-    const images = this.#images ?? this.#besideFile();
+    const images = this.#images ?? (await this.#besideFile());
     const backend = await (typeof images === "string" ? this.#named(images) : this.#configured(images));
     if (isFrameStackSource(backend)) return backend;
     const message = `Backend "${backend.name}" does not take frames one at a time; a zarr backend does`;
@@ -80,8 +82,8 @@ export class ImageSource {
     return this.#own.get("images");
   }
 
-  #besideFile(): InstanceConfig {
-    if (!this.#location.includes("://")) return { use: "zarr", root: storeBeside(this.#location) };
+  async #besideFile(): Promise<InstanceConfig> {
+    if (!this.#location.includes("://")) return { use: "zarr", root: await storeBeside(this.#location) };
     const message = "A database that is no file has no place for images beside it; pass images: a backend";
     throw new StorageError("CONFIG_INVALID", message, { operation: "writeImage" });
   }

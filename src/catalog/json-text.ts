@@ -2,13 +2,15 @@
  * JSON for the columns of a catalogue. NaN and the infinities are written as Python writes them, so that nothing turns
  * into null on the way; Python's `json`, SQLite's JSON functions and `row-json.ts` read them.
  */
+import { describe } from "../core/checks.ts";
 import { StorageError } from "../core/errors.ts";
 
 /**
  * A value as text. Typed arrays become lists, dates their ISO form; members that are `undefined` are left out.
  *
  * @param what - The field, for messages.
- * @throws A {@link StorageError} `INVALID_DATA` for what JSON cannot hold: functions, symbols, circles.
+ * @throws A {@link StorageError} `INVALID_DATA` for what JSON cannot hold: functions, symbols, circles, and objects
+ * such as maps, buffers and promises that keep what they hold to themselves.
  */
 export function toJsonText(value: unknown, what: string): string {
   // Rows of readings are flat nearly always, and V8 writes those several times faster than a loop.
@@ -63,9 +65,18 @@ function writeMembers(value: object, what: string, above: Set<object>): string {
   if (Array.isArray(value)) {
     return `[${value.map((item, index) => write(item, `${what}[${index}]`, above)).join(",")}]`;
   }
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  const all = Object.entries(value);
+  // A map, a promise that was not awaited, a buffer: it would become {}, and what is in it would be lost unseen.
+  if (all.length === 0 && !isPlain(value)) throw refused(what, `${describe(value)} is no JSON`);
+  const members = all.filter(([, member]) => member !== undefined);
   const texts = members.map(([name, member]) => `${JSON.stringify(name)}:${write(member, `${what}.${name}`, above)}`);
   return `{${texts.join(",")}}`;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // The last but one of a chain is Object.prototype, whichever realm's it is.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function refused(what: string, reason: string): StorageError {

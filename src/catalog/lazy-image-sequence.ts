@@ -56,6 +56,18 @@ export class LazyImageSequence implements AsyncIterable<NdArray> {
   }
 
   /**
+   * Where the frames lie: the URI of each array or folder, in their order. In the store beside the file, or in one that the
+   * catalogue is told of, only the path.
+   */
+  get places(): string[] {
+    const places = this.#frames.runs.map(({ place: { uri, path } }) => {
+      if (uri === undefined) return path;
+      return path === "" ? uri : `${uri.replace(/\/+$/, "")}/${path}`;
+    });
+    return [...new Set(places)];
+  }
+
+  /**
    * One frame.
    *
    * @param index - From 0; negative numbers count from the end.

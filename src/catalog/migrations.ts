@@ -70,8 +70,9 @@ export async function migrate(database: CatalogDatabase, schema: Schema): Promis
 export async function readAsLatest(database: CatalogDatabase, schema: Schema): Promise<void> {
   const version = await database.version(schema.name);
   const context = { operation: "open", identifier: database.location };
-  if (version === 0 && !(await dialects[database.dialect].hasTables(database))) {
-    throw new StorageError("NOT_FOUND", `"${database.location}" is empty: it holds no ${schema.name}`, context);
+  const isEmpty = database.dialect === "postgres" || !(await dialects.sqlite.hasTables(database));
+  if (version === 0 && isEmpty) {
+    throw new StorageError("NOT_FOUND", `"${database.location}" holds no ${schema.name}`, context);
   }
   await checkVersion(database, schema, version);
   if (version === latestVersion(schema)) return;
@@ -107,8 +108,10 @@ async function checkIdentity(
   const latest = latestVersion(schema);
   const context = { operation: "open", identifier: location };
   const hasMarker = await dialects[dialect].hasTable(source, schema.marker);
-  const isNew = dialect === "sqlite" ? !(await dialects.sqlite.hasTables(source)) : version === 0;
-  if (!hasMarker && !isNew) {
+  // A file has one schema, and its tables say which. A schema of PostgreSQL may have several, and those are listed.
+  const isRight =
+    dialect === "sqlite" ? hasMarker || !(await dialects.sqlite.hasTables(source)) : hasMarker === version > 0;
+  if (!isRight) {
     const message = `"${location}" is a database of something else: it holds no ${schema.name}`;
     throw new StorageError("INVALID_DATA", message, context);
   }

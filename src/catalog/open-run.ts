@@ -5,11 +5,13 @@ import { checkAborted, checkNdArray } from "../core/checks.ts";
 import type { StreamDatum, StreamResource } from "../core/documents.ts";
 import { StorageError } from "../core/errors.ts";
 import type { NdArray } from "../core/nd-array.ts";
+import { checkNumber, checkText, checkWhole } from "./column-values.ts";
 import type { CatalogDatabase } from "./database.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
-import type { WriteEventOptions } from "./run-writer-types.ts";
+import type { ExitStatus, WriteEventOptions } from "./run-writer-types.ts";
+import { countEvents } from "./writer-lease.ts";
 
 /** Events that are remembered, so that their images need no look into the database. */
 const REMEMBERED = 1024;
@@ -47,8 +49,7 @@ export interface OpenRunParts {
 export class OpenRun {
   readonly uid: string;
   readonly images: ImageStacks;
-  /** True while it is being closed, and after: it takes nothing more. */
-  isClosing = false;
+  #ending: Promise<void> | undefined;
   readonly #parts: OpenRunParts;
   readonly #recent = new Set<string>();
   readonly #streams = new Map<string, OpenStream>();
@@ -65,6 +66,30 @@ export class OpenRun {
     this.#streams.set(uid, this.#latest);
   }
 
+  /** True while it is being ended, and after: it takes nothing more. */
+  get isClosing(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /**
+   * Commits what was accepted, and the end of the run. From here on it takes nothing more, unless it turns out that it
+   * cannot be ended.
+   */
+  async end(exitStatus: ExitStatus, time: number, extra: string | null): Promise<void> {
+    this.#ending = this.#end(exitStatus, time, extra);
+    try {
+      await this.#ending;
+    } catch (error) {
+      this.#ending = undefined;
+      throw error;
+    }
+  }
+
+  /** Resolves when {@link OpenRun.end}, if it was called, has ended the run or has failed. */
+  async ended(): Promise<void> {
+    await this.#ending?.catch(() => {});
+  }
+
   async writeEvent(
     data: Readonly<Record<string, unknown>>,
     timestamps: Readonly<Record<string, number>>,
@@ -74,11 +99,12 @@ export class OpenRun {
     const stream = this.#stream(options.stream, "writeEvent");
     const values = toJsonText(data, "data");
     const times = toJsonText(timestamps, "timestamps");
-    if (group.failure !== undefined) await group.flush();
+    if (group.failure !== undefined) await this.#retry("writeEvent");
     const { uid = newUid(), time = now(), seqNum = stream.seqNum + 1 } = options;
+    const row = [checkText(uid, "uid"), stream.uid, checkWhole(seqNum, "seqNum"), checkNumber(time, "time")];
     stream.seqNum = Math.max(stream.seqNum, seqNum);
     this.#remember(uid);
-    group.add(insertEvent, [uid, stream.uid, seqNum, time, values, times]);
+    group.add(insertEvent, [...row, values, times]);
     if (group.isFull) await group.room();
     return uid;
   }
@@ -94,7 +120,7 @@ export class OpenRun {
       throw new StorageError("SHAPE_MISMATCH", message, context);
     }
     checkAborted(options.signal, context);
-    if (group.failure !== undefined) await group.flush();
+    if (group.failure !== undefined) await this.#retry("writeImage");
     if (!this.#recent.has(eventUid)) await this.#checkEvent(eventUid);
     return this.images.append(field, image, options, ({ stack, index }) => {
       const uri = isBesideFile ? null : stack.storeUri;
@@ -108,16 +134,20 @@ export class OpenRun {
     const { group } = this.#parts;
     const { uid, data_key: key, mimetype, uri } = resource;
     const parameters = toJsonText(resource.parameters, "parameters");
-    if (group.failure !== undefined) await group.flush();
-    group.add(insertResource, [uid, this.uid, key, mimetype, uri, parameters]);
+    const place = [checkText(key, "data_key"), checkText(mimetype, "mimetype"), checkText(uri, "uri")];
+    const row = [checkText(uid, "uid"), this.uid, ...place, parameters];
+    if (group.failure !== undefined) await this.#retry("writeStreamResource");
+    group.add(insertResource, row);
   }
 
   async writeStreamDatum({ uid, descriptor, stream_resource, indices, seq_nums }: StreamDatum): Promise<void> {
     const { group } = this.#parts;
     const stream = this.#stream(descriptor, "writeStreamDatum");
-    if (group.failure !== undefined) await group.flush();
-    const ranges = [indices.start, indices.stop, seq_nums.start, seq_nums.stop];
-    group.add(insertDatum, [uid, stream_resource, stream.uid, ...ranges]);
+    const ranges = [indices.start, indices.stop].map((index) => checkWhole(index, "indices"));
+    const numbers = [seq_nums.start, seq_nums.stop].map((number) => checkWhole(number, "seq_nums"));
+    const names = [checkText(uid, "uid"), checkText(stream_resource, "stream_resource"), stream.uid];
+    if (group.failure !== undefined) await this.#retry("writeStreamDatum");
+    group.add(insertDatum, [...names, ...ranges, ...numbers]);
     if (group.isFull) await group.room();
   }
 
@@ -136,7 +166,33 @@ export class OpenRun {
     if (this.#recent.size > REMEMBERED && oldest !== undefined) this.#recent.delete(oldest);
   }
 
-  /** Looks for an event that may be an old one. */
+  async #end(exitStatus: ExitStatus, time: number, extra: string | null): Promise<void> {
+    const { database, group } = this.#parts;
+    await this.images.settled();
+    await group.flush();
+    await database.transaction(async (transaction) => {
+      const events = await countEvents(transaction, this.uid);
+      await transaction.run("UPDATE runs SET time_stop = ?, exit_status = ?, num_events = ?, extra = ? WHERE uid = ?", [
+        time,
+        exitStatus,
+        events,
+        extra,
+        this.uid,
+      ]);
+    });
+  }
+
+  /** Commits what could not be committed. The run may have been ended meanwhile. */
+  async #retry(operation: string): Promise<void> {
+    await this.#parts.group.flush();
+    this.#checkOpen(operation);
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.isClosing) throw new StorageError("NOT_OPEN", "No open run", { operation, identifier: this.uid });
+  }
+
+  /** Looks for an event that may be an old one. The run may be ended meanwhile. */
   async #checkEvent(event: string): Promise<void> {
     const { database, group } = this.#parts;
     await group.flush();
@@ -144,6 +200,7 @@ export class OpenRun {
       "SELECT 1 AS found FROM events e JOIN streams s ON e.stream_uid = s.uid WHERE e.uid = ? AND s.run_uid = ?",
       [event, this.uid],
     );
+    this.#checkOpen("writeImage");
     if (found.length > 0) return;
     const message = `Run ${this.uid} has no event "${event}"`;
     throw new StorageError("NOT_FOUND", message, { operation: "writeImage", identifier: event });

@@ -1,5 +1,5 @@
 /** JSON in rows, also as Python writes it. */
-import { StorageError } from "../core/errors.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
 
 /** Strings are skipped; numbers, and the words that Python writes for what JSON has no number for, are looked at. */
 const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity/g;
@@ -42,6 +42,16 @@ export function parseObject(value: unknown, place: string): Record<string, unkno
 export function parseWords(value: unknown, place: string): string[] {
   const parsed = parseJson(value, place);
   return Array.isArray(parsed) ? parsed.filter((word) => typeof word === "string") : [];
+}
+
+/** What a column holds, or something else for one that is `CORRUPT`: one such row must not keep all others away. */
+export function lenient<T>(parse: () => T, otherwise: T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (isStorageError(error, "CORRUPT")) return otherwise;
+    throw error;
+  }
 }
 
 function marked(token: string): string {

@@ -65,9 +65,15 @@ const words: Readonly<Record<DialectName, SearchWords>> = {
   postgres: {
     like: "ILIKE",
     hasItem: (column) =>
-      `EXISTS (SELECT 1 FROM json_array_elements_text(COALESCE(${column}, '[]')::json) j(item) WHERE j.item = ?)`,
-    jsonLike: (column) => `${column} ILIKE ? ${ESCAPED}`,
-    jsonParams: 1,
+      `COALESCE(jsonb_typeof(sluice_json(${column})) = 'array' AND EXISTS (SELECT 1 FROM ` +
+      `jsonb_path_query(sluice_json(${column}), '$[*]') j(item) WHERE j.item = to_jsonb(CAST(? AS TEXT))), FALSE)`,
+    jsonLike: (column) =>
+      `CASE WHEN sluice_json(${column}) IS NOT NULL THEN EXISTS (SELECT 1 FROM ` +
+      `jsonb_path_query(sluice_json(${column}), 'strict $.**') j(item) WHERE CASE jsonb_typeof(j.item) ` +
+      `WHEN 'object' THEN EXISTS (SELECT 1 FROM jsonb_object_keys(j.item) k(name) WHERE k.name ILIKE ? ${ESCAPED}) ` +
+      `WHEN 'array' THEN FALSE ELSE j.item #>> '{}' ILIKE ? ${ESCAPED} END) ` +
+      `ELSE ${column} ILIKE ? ${ESCAPED} END`,
+    jsonParams: 3,
   },
 };
 

@@ -65,7 +65,10 @@ export interface WriteEventOptions {
   readonly stream?: string | undefined;
   /** Name that nobody else has. Default: a new UUID as 32 hexadecimal digits. */
   readonly uid?: string | undefined;
-  /** Number within the stream. Default: one more than that of the event before, from 1. */
+  /**
+   * Number within the stream, larger than those before: whoever follows asks for what is behind the last. Default: one
+   * more than that of the event before, from 1.
+   */
   readonly seqNum?: number | undefined;
   /** Seconds since 1970-01-01 UTC. Default: now. */
   readonly time?: number | undefined;

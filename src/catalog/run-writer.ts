@@ -4,9 +4,11 @@ import type { StreamDatum, StreamResource } from "../core/documents.ts";
 import { isStorageError, runAll, StorageError, type StorageErrorCode, throwFailures } from "../core/errors.ts";
 import type { NdArray } from "../core/nd-array.ts";
 import { BeamtimeConnection } from "./beamtime-connection.ts";
+import { checkNumber, checkText } from "./column-values.ts";
 import { ImageSource } from "./image-source.ts";
 import { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
+import { publicLocation } from "./location.ts";
 import { newUid, OpenRun } from "./open-run.ts";
 import type {
   CloseRunOptions,
@@ -19,7 +21,6 @@ import type {
 } from "./run-writer-types.ts";
 import type { SampleMetadata } from "./sample.ts";
 import { tagsOf } from "./schema.ts";
-import { countEvents } from "./writer-lease.ts";
 
 const exitStatuses: readonly ExitStatus[] = ["success", "aborted", "failed"];
 
@@ -48,13 +49,15 @@ const exitStatuses: readonly ExitStatus[] = ["success", "aborted", "failed"];
  * @see resonance `api/data/writer.py`, `RunWriter`
  */
 export class RunWriter implements AsyncDisposable {
-  /** The beamtime file, as it was given. */
+  /** The beamtime file, as it was given; or the URL of the database, without its password. */
   readonly dbPath: string;
+  readonly #location: string;
   readonly #sample: SampleMetadata;
   readonly #options: RunWriterOptions;
   readonly #listeners = new Set<(uid: string) => Promise<void>>();
   #connection: BeamtimeConnection | undefined;
   #isOpening = false;
+  #closing: Promise<void> | undefined;
   readonly #images: ImageSource;
   #lost: readonly string[] = [];
 
@@ -65,7 +68,8 @@ export class RunWriter implements AsyncDisposable {
    * @param sample - What runs are made on.
    */
   constructor(dbPath: string, sample: SampleMetadata, options: RunWriterOptions = {}) {
-    this.dbPath = dbPath;
+    this.dbPath = publicLocation(dbPath);
+    this.#location = dbPath;
     this.#sample = sample;
     this.#options = options;
     this.#images = new ImageSource(dbPath, options.images, options.backends);
@@ -115,13 +119,18 @@ export class RunWriter implements AsyncDisposable {
     if (this.isOpen || this.#isOpening) throw this.#error("ALREADY_OPEN", "RunWriter is already open", "open");
     this.#isOpening = true;
     try {
-      const connection = await BeamtimeConnection.open(this.dbPath, this.#sample, () => this.#now(), this.#options);
+      const connection = await BeamtimeConnection.open(this.#location, this.#sample, () => this.#now(), this.#options);
       this.#connection = connection;
       this.#lost = connection.lost;
     } finally {
       this.#isOpening = false;
     }
-    for (const uid of this.#lost) await this.#tell(uid);
+    const tell = () =>
+      runAll(
+        this.#lost.map((uid) => () => this.#tell(uid)),
+        "Telling of lost runs failed",
+      );
+    await tell().catch((error: unknown) => runAll([() => this.close(), () => Promise.reject(error)], "Opening failed"));
   }
 
   /**
@@ -139,6 +148,10 @@ export class RunWriter implements AsyncDisposable {
     }
     const { metadata = {}, operator = this.#options.operator, uid = newUid(), time = this.#now() } = options;
     const text = toJsonText(metadata, "metadata");
+    const values = [
+      ...[checkText(uid, "uid"), sampleId, checkText(planName, "planName"), checkNumber(time, "time")],
+      ...[operator === undefined ? null : checkText(operator, "operator"), text, lease.id],
+    ];
     // Before anything is waited for: of two calls at the same time one is refused.
     connection.run = new OpenRun(uid, {
       database,
@@ -151,7 +164,6 @@ export class RunWriter implements AsyncDisposable {
       await group.flush();
       await database.transaction(async (transaction) => {
         await lease.renew(transaction, this.#now());
-        const values = [uid, sampleId, planName, time, operator ?? null, text, lease.id];
         await transaction.run(
           "INSERT INTO runs (uid, sample_id, plan_name, time_start, operator, metadata, writer) VALUES (?, ?, ?, ?, ?, ?, ?)",
           values,
@@ -179,12 +191,14 @@ export class RunWriter implements AsyncDisposable {
     const { uid = newUid(), time = this.#now(), extra } = options;
     const keys = toJsonText(dataKeys, "data keys");
     const rest = extra === undefined ? null : toJsonText(extra, "extra of the stream");
+    const names = [checkText(uid, "uid"), run.uid, checkText(name, "name")];
+    const values = [...names, keys, checkNumber(time, "time"), rest];
     try {
       await group.flush();
       await database.transaction((transaction) =>
         transaction.run(
           "INSERT INTO streams (uid, run_uid, name, data_keys, time_created, extra) VALUES (?, ?, ?, ?, ?, ?)",
-          [uid, run.uid, name, keys, time, rest],
+          values,
         ),
       );
     } catch (error) {
@@ -267,30 +281,16 @@ export class RunWriter implements AsyncDisposable {
    * stays open.
    */
   async closeRun(options: CloseRunOptions = {}): Promise<void> {
-    const { run, database, group } = this.#needRun("closeRun");
+    const connection = this.#need("closeRun");
+    const { run } = this.#needRun("closeRun");
     const { exitStatus = "success", time = this.#now(), extra } = options;
     if (!exitStatuses.includes(exitStatus)) {
       const message = `A run ends with one of ${exitStatuses.join(", ")}; got "${String(exitStatus)}"`;
       throw this.#error("INVALID_DATA", message, "closeRun");
     }
     const rest = extra === undefined ? null : toJsonText(extra, "extra of the run");
-    // From here on the run takes nothing more, unless it turns out that it cannot be closed.
-    run.isClosing = true;
-    try {
-      await run.images.settled();
-      await group.flush();
-      await database.transaction(async (transaction) => {
-        const events = await countEvents(transaction, run.uid);
-        await transaction.run(
-          "UPDATE runs SET time_stop = ?, exit_status = ?, num_events = ?, extra = ? WHERE uid = ?",
-          [time, exitStatus, events, rest, run.uid],
-        );
-      });
-    } catch (error) {
-      run.isClosing = false;
-      throw error;
-    }
-    if (this.#connection !== undefined) this.#connection.run = undefined;
+    await run.end(exitStatus, checkNumber(time, "time"), rest);
+    connection.run = undefined;
     await this.#tell(run.uid);
   }
 
@@ -302,8 +302,17 @@ export class RunWriter implements AsyncDisposable {
    */
   async close(): Promise<void> {
     const connection = this.#need("close");
+    this.#closing ??= this.#close(connection).finally(() => {
+      this.#closing = undefined;
+    });
+    await this.#closing;
+  }
+
+  async #close(connection: BeamtimeConnection): Promise<void> {
     const endRun = async () => {
-      if (connection.run !== undefined) await this.closeRun({ exitStatus: "aborted" });
+      // Somebody may be closing it: it ends as they said, or, if that fails, as aborted.
+      await connection.run?.ended();
+      if (connection.run?.isClosing === false) await this.closeRun({ exitStatus: "aborted" });
     };
     const closeImages = () => this.#images.close();
     const end = () => {

@@ -75,7 +75,7 @@ async function find(transaction: CatalogTransaction, { id, name }: SampleMetadat
   if (oldest?.unique_name === null) {
     await transaction.run("UPDATE samples SET unique_name = name WHERE id = ?", [oldest.id]);
   }
-  return oldest?.id;
+  return oldest === undefined ? undefined : Number(oldest.id);
 }
 
 async function insert(transaction: CatalogTransaction, name: string): Promise<number> {
@@ -85,5 +85,5 @@ async function insert(transaction: CatalogTransaction, name: string): Promise<nu
       "ON CONFLICT (unique_name) DO UPDATE SET name = excluded.name RETURNING id",
     [name, name],
   );
-  return (row as { id: number }).id;
+  return Number(row?.id);
 }

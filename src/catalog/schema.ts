@@ -9,65 +9,66 @@
 import type { CatalogTransaction } from "./database.ts";
 import { type Dialect, dialects } from "./dialect.ts";
 import { addColumn, type Migration, type Schema } from "./migrations.ts";
-import { parseJson } from "./row-json.ts";
+import { lenient, parseJson } from "./row-json.ts";
 
 /** Version 1: resonance's first. */
 const first: Migration = {
   to: 1,
-  apply: async (transaction, { identity, real, integer }) => {
+  apply: async (transaction, { identity, text, real, integer, functions }) => {
     await runAll(transaction, [
+      ...functions,
       `CREATE TABLE IF NOT EXISTS samples (
         id ${identity},
-        name TEXT NOT NULL,
-        formula TEXT,
-        serial TEXT,
-        tags TEXT,
-        beamline_pos TEXT,
-        extra TEXT
+        name ${text} NOT NULL,
+        formula ${text},
+        serial ${text},
+        tags ${text},
+        beamline_pos ${text},
+        extra ${text}
       )`,
       "CREATE INDEX IF NOT EXISTS idx_samples_name ON samples(name)",
       `CREATE TABLE IF NOT EXISTS runs (
-        uid TEXT PRIMARY KEY,
+        uid ${text} PRIMARY KEY,
         sample_id ${integer} REFERENCES samples(id) ON DELETE SET NULL,
-        plan_name TEXT NOT NULL,
+        plan_name ${text} NOT NULL,
         time_start ${real} NOT NULL,
         time_stop ${real},
-        exit_status TEXT,
+        exit_status ${text},
         num_events ${integer} DEFAULT 0,
-        operator TEXT,
-        metadata TEXT
+        operator ${text},
+        metadata ${text}
       )`,
       "CREATE INDEX IF NOT EXISTS idx_runs_sample ON runs(sample_id)",
       "CREATE INDEX IF NOT EXISTS idx_runs_plan ON runs(plan_name)",
       "CREATE INDEX IF NOT EXISTS idx_runs_tstart ON runs(time_start)",
       `CREATE TABLE IF NOT EXISTS streams (
-        uid TEXT PRIMARY KEY,
-        run_uid TEXT NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        data_keys TEXT NOT NULL,
+        uid ${text} PRIMARY KEY,
+        run_uid ${text} NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
+        name ${text} NOT NULL,
+        data_keys ${text} NOT NULL,
         time_created ${real} NOT NULL
       )`,
       "CREATE INDEX IF NOT EXISTS idx_streams_run ON streams(run_uid)",
       "CREATE UNIQUE INDEX IF NOT EXISTS idx_streams_run_name ON streams(run_uid, name)",
       `CREATE TABLE IF NOT EXISTS events (
-        uid TEXT PRIMARY KEY,
-        stream_uid TEXT NOT NULL REFERENCES streams(uid) ON DELETE CASCADE,
+        uid ${text} PRIMARY KEY,
+        stream_uid ${text} NOT NULL REFERENCES streams(uid) ON DELETE CASCADE,
         seq_num ${integer} NOT NULL,
         time ${real} NOT NULL,
-        data TEXT NOT NULL,
-        timestamps TEXT
+        data ${text} NOT NULL,
+        timestamps ${text}
       )`,
       "CREATE INDEX IF NOT EXISTS idx_events_stream ON events(stream_uid)",
       "CREATE UNIQUE INDEX IF NOT EXISTS idx_events_seq ON events(stream_uid, seq_num)",
       `CREATE TABLE IF NOT EXISTS image_refs (
         id ${identity},
-        event_uid TEXT NOT NULL REFERENCES events(uid) ON DELETE CASCADE,
-        field_name TEXT NOT NULL,
-        zarr_group TEXT NOT NULL,
+        event_uid ${text} NOT NULL REFERENCES events(uid) ON DELETE CASCADE,
+        field_name ${text} NOT NULL,
+        zarr_group ${text} NOT NULL,
         index_in_stack ${integer} NOT NULL,
         shape_x ${integer} NOT NULL,
         shape_y ${integer} NOT NULL,
-        dtype TEXT NOT NULL
+        dtype ${text} NOT NULL
       )`,
       "CREATE INDEX IF NOT EXISTS idx_image_refs_event ON image_refs(event_uid)",
     ]);
@@ -77,45 +78,45 @@ const first: Migration = {
 /** Version 2: says how frames are compressed. */
 const second: Migration = {
   to: 2,
-  apply: (transaction, dialect) => addColumn(transaction, dialect, "image_refs", "compression_codec", "TEXT"),
+  apply: (transaction, dialect) => addColumn(transaction, dialect, "image_refs", "compression_codec", dialect.text),
 };
 
-/** Columns that version 3 adds. All may be empty, so that a program that does not know them can still write rows. */
+/** Columns of text that version 3 adds. All may be empty, so that a program that does not know them can still write rows. */
 const addedColumns = [
   // The name, in the one row that stands for it: files of resonance may have a name several times.
-  ["samples", "unique_name", "TEXT"],
+  ["samples", "unique_name"],
   // Which row of `writers` writes the run; empty in those of resonance.
-  ["runs", "writer", "TEXT"],
+  ["runs", "writer"],
   // JSON: what the stop document says besides time and status.
-  ["runs", "extra", "TEXT"],
+  ["runs", "extra"],
   // JSON: configuration, object keys and hints of the descriptor.
-  ["streams", "extra", "TEXT"],
+  ["streams", "extra"],
   // URI of the store of the frame; empty for the Zarr store beside the file.
-  ["image_refs", "uri", "TEXT"],
+  ["image_refs", "uri"],
 ] as const;
 
 /** Tables that version 3 adds. */
-const addedTables = ({ real, integer }: Pick<Dialect, "real" | "integer">) => ({
+const addedTables = ({ text, real, integer }: Pick<Dialect, "text" | "real" | "integer">) => ({
   // Tags of runs, one by one, as `metadata.tags` lists them.
   run_tags: `(
-    run_uid TEXT NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
-    tag TEXT NOT NULL,
+    run_uid ${text} NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
+    tag ${text} NOT NULL,
     PRIMARY KEY (run_uid, tag)
   )`,
   // Frames by reference, in whatever store a writer put them: bluesky's stream_resource documents …
   stream_resources: `(
-    uid TEXT PRIMARY KEY,
-    run_uid TEXT NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
-    data_key TEXT NOT NULL,
-    mimetype TEXT NOT NULL,
-    uri TEXT NOT NULL,
-    parameters TEXT NOT NULL
+    uid ${text} PRIMARY KEY,
+    run_uid ${text} NOT NULL REFERENCES runs(uid) ON DELETE CASCADE,
+    data_key ${text} NOT NULL,
+    mimetype ${text} NOT NULL,
+    uri ${text} NOT NULL,
+    parameters ${text} NOT NULL
   )`,
   // … and stream_datum documents: rows of the resource from index_start up to index_stop, for the events from seq_start.
   stream_data: `(
-    uid TEXT PRIMARY KEY,
-    resource_uid TEXT NOT NULL REFERENCES stream_resources(uid) ON DELETE CASCADE,
-    stream_uid TEXT NOT NULL REFERENCES streams(uid) ON DELETE CASCADE,
+    uid ${text} PRIMARY KEY,
+    resource_uid ${text} NOT NULL REFERENCES stream_resources(uid) ON DELETE CASCADE,
+    stream_uid ${text} NOT NULL REFERENCES streams(uid) ON DELETE CASCADE,
     index_start ${integer} NOT NULL,
     index_stop ${integer} NOT NULL,
     seq_start ${integer} NOT NULL,
@@ -123,8 +124,8 @@ const addedTables = ({ real, integer }: Pick<Dialect, "real" | "integer">) => ({
   )`,
   // Who is writing runs now, and until when it is believed without another sign of life. Seconds since 1970.
   writers: `(
-    id TEXT PRIMARY KEY,
-    process TEXT NOT NULL,
+    id ${text} PRIMARY KEY,
+    process ${text} NOT NULL,
     heartbeat ${real} NOT NULL,
     expires ${real} NOT NULL
   )`,
@@ -145,7 +146,7 @@ const third: Migration = {
   apply: async (transaction, dialect) => {
     // resonance writes "version 2" into files of version 1 that it opens, and leaves out the column.
     await second.apply(transaction, dialect);
-    for (const [table, column, type] of addedColumns) await addColumn(transaction, dialect, table, column, type);
+    for (const [table, column] of addedColumns) await addColumn(transaction, dialect, table, column, dialect.text);
     const tables = Object.entries(addedTables(dialect));
     await runAll(transaction, [
       ...tables.map(([name, columns]) => `CREATE TABLE IF NOT EXISTS ${name} ${columns}`),
@@ -165,7 +166,7 @@ export const beamtimeSchema: Schema = {
   migrations: [first, second, third],
   asLatest: async (source) => {
     const statements: string[] = [];
-    const wanted = [...addedColumns, ["image_refs", "compression_codec", "TEXT"]] as const;
+    const wanted = [...addedColumns, ["image_refs", "compression_codec"]] as const;
     for (const table of new Set(wanted.map(([name]) => name))) {
       const present = await dialects.sqlite.columns(source, table);
       const missing = wanted.filter(([name, column]) => name === table && !present.includes(column));
@@ -198,7 +199,7 @@ function usualValue(table: string, column: string): string {
 async function tagRuns(transaction: CatalogTransaction): Promise<void> {
   const runs = await transaction.all<{ uid: string; metadata: string | null }>("SELECT uid, metadata FROM runs");
   const rows = runs.flatMap(({ uid, metadata }) => {
-    return tagsOf(parseJson(metadata, `Run ${uid}, metadata`)).map((tag) => [uid, tag]);
+    return tagsOf(lenient(() => parseJson(metadata, `Run ${uid}, metadata`), undefined)).map((tag) => [uid, tag]);
   });
   await transaction.runMany("INSERT INTO run_tags (run_uid, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", rows);
 }

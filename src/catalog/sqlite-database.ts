@@ -7,6 +7,7 @@ import type { SqliteDriver, SqliteStatement, SqliteValue } from "../sqlite/drive
 import { isBusy } from "../sqlite/errors.ts";
 import { openSqlite } from "../sqlite/open.ts";
 import type { CatalogDatabase, CatalogTransaction, OpenDatabaseOptions, SqlValue } from "./database.ts";
+import { Turns } from "./turns.ts";
 
 /** How a connection waits for others. */
 interface Waiting {
@@ -31,8 +32,7 @@ class SqliteDatabase implements CatalogDatabase {
   readonly readOnly: boolean;
   readonly #driver: SqliteDriver;
   readonly #waiting: Waiting;
-  /** The transaction under way, and those that wait for their turn; settles when all have ended. */
-  #turn: Promise<void> | undefined;
+  readonly #turns = new Turns();
   #isClosed = false;
 
   constructor(driver: SqliteDriver, location: string, readOnly: boolean, waiting: Waiting) {
@@ -43,7 +43,7 @@ class SqliteDatabase implements CatalogDatabase {
   }
 
   async all<Row>(sql: string, params: readonly SqlValue[] = [], { signal }: OperationOptions = {}): Promise<Row[]> {
-    while (this.#turn !== undefined) await this.#turn;
+    while (this.#turns.taken !== undefined) await this.#turns.taken;
     const context = { operation: "all", identifier: this.location };
     checkAborted(signal, context);
     return whenFree(() => this.#driver.all<Row>(sql, values(params)), this.#waiting, signal, context);
@@ -57,14 +57,7 @@ class SqliteDatabase implements CatalogDatabase {
     if (this.readOnly) {
       throw new StorageError("READ_ONLY", `"${this.location}" was opened for reading only`, context);
     }
-    const before = this.#turn ?? Promise.resolve();
-    const mine = before.then(() => this.#transact(run, signal, context));
-    const turn: Promise<void> = mine.then(
-      () => this.#endTurn(turn),
-      () => this.#endTurn(turn),
-    );
-    this.#turn = turn;
-    return mine;
+    return this.#turns.take(() => this.#transact(run, signal, context));
   }
 
   async version(): Promise<number> {
@@ -80,16 +73,12 @@ class SqliteDatabase implements CatalogDatabase {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    while (this.#turn !== undefined) await this.#turn;
+    while (this.#turns.taken !== undefined) await this.#turns.taken;
     this.#driver.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #endTurn(turn: Promise<void>): void {
-    if (this.#turn === turn) this.#turn = undefined;
   }
 
   async #transact<T>(

@@ -1,10 +1,12 @@
 /** Frames read from wherever they lie, through the registry. */
 import type { BackendSet } from "../../registry/backend-set.ts";
+import { findStore } from "../../registry/find-store.ts";
 import { resolveUri } from "../../registry/uri.ts";
 import type { OperationOptions } from "../core/byte-store.ts";
 import { checkNdArray } from "../core/checks.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
 import { isStorageError, StorageError } from "../core/errors.ts";
+import { joinKey } from "../core/key.ts";
 import { copyInto, type NdArray, ndArray, zeros } from "../core/nd-array.ts";
 import { ReadableBackend } from "../core/readable-backend.ts";
 import { isRegionSource } from "../core/region.ts";
@@ -14,9 +16,16 @@ import type { FrameReader } from "./lazy-image-sequence.ts";
 const ZARR = "application/x-zarr";
 const FILES = /^multipart\/related;\s*type="?image\//i;
 
+/** An opened backend, and the folder in it that is meant. */
+interface OpenPlace {
+  readonly backend: ReadableBackend;
+  readonly folder: string;
+}
+
 /**
  * Reads frames by their MIME type: Zarr arrays, of which only the chunks of the frames are read, and sequences of image
- * files. The stores are opened on first use and belong to the set.
+ * files. Frames in the store of a named backend of the set are read through it; other stores are opened on first use, and
+ * belong to the set.
  */
 export class StoredFrames implements FrameReader {
   readonly #backends: BackendSet;
@@ -48,7 +57,7 @@ export class StoredFrames implements FrameReader {
   }
 
   async #readZarr({ place, first, count }: FrameRun, options: OperationOptions): Promise<NdArray> {
-    const backend = await this.#backend("zarr", place);
+    const { backend } = await this.#open("zarr", place);
     if (!isRegionSource(backend)) {
       throw new StorageError("UNSUPPORTED", `Backend "zarr" of this registry does not read parts of arrays`);
     }
@@ -56,10 +65,10 @@ export class StoredFrames implements FrameReader {
   }
 
   async #readFiles({ place, first, count }: FrameRun, options: OperationOptions): Promise<NdArray> {
-    const backend = await this.#backend("files", place);
+    const { backend, folder } = await this.#open("files", place);
     let out: NdArray | undefined;
     for (let i = 0; i < count; i++) {
-      const key = fileName(place, first + i);
+      const key = joinKey(folder, fileName(place, first + i));
       const frame = checkNdArray(await backend.load(key, options), { operation: "read", identifier: key });
       if (count === 1) return ndArray(frame.data, [1, ...frame.shape], frame.dtype);
       out ??= zeros([count, ...frame.shape], frame.dtype);
@@ -73,14 +82,15 @@ export class StoredFrames implements FrameReader {
   }
 
   /** The backend of a place. */
-  async #backend(kind: "zarr" | "files", { uri }: FramePlace): Promise<ReadableBackend> {
-    const reference = uri === undefined ? this.#images : this.#configuration(kind, uri);
+  async #open(kind: "zarr" | "files", { uri }: FramePlace): Promise<OpenPlace> {
+    const { reference, folder = "" } =
+      uri === undefined ? { reference: this.#images } : await this.#reference(kind, uri);
     if (reference === undefined) {
       const message = "The catalogue does not know where its images lie: pass images: { use: … } to Catalog.open";
       throw new StorageError("CONFIG_INVALID", message, { operation: "read", identifier: "images" });
     }
     const backend = await this.#backends.get(typeof reference === "string" ? reference : this.#define(reference));
-    if (backend instanceof ReadableBackend) return backend;
+    if (backend instanceof ReadableBackend) return { backend, folder };
     throw new StorageError("UNSUPPORTED", `"${backend.name}" is not for reading`, { operation: "read" });
   }
 
@@ -98,10 +108,20 @@ export class StoredFrames implements FrameReader {
     return name;
   }
 
-  #configuration(kind: "zarr" | "files", uri: string): InstanceConfig {
-    if (kind === "zarr") return { use: "zarr", store: uri };
+  async #reference(
+    kind: "zarr" | "files",
+    uri: string,
+  ): Promise<{ readonly reference: string | InstanceConfig; readonly folder?: string }> {
+    // A file needs no credentials, and a disk of the set may have any root.
+    const place = /^file:/i.test(uri) ? undefined : await findStore(this.#backends, uri);
+    if (place !== undefined && kind === "files") return { reference: place.name, folder: place.key };
+    if (place !== undefined) {
+      const path = place.key === "" ? {} : { path: place.key };
+      return { reference: { use: "zarr", store: place.name, ...path } };
+    }
+    if (kind === "zarr") return { reference: { use: "zarr", store: uri } };
     const { key, options } = resolveUri(this.#backends.registry, uri);
-    return { use: key, ...options };
+    return { reference: { use: key, ...options } };
   }
 }
 

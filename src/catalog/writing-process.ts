@@ -7,20 +7,24 @@ export function thisProcess(): string {
   return JSON.stringify([hostname(), process.pid, startOf(process.pid) ?? ""]);
 }
 
-/** True if the process of a column lives, false if it has ended; `undefined` if it is on another machine. */
+/**
+ * True if the process of a column lives, false if it has ended; `undefined` if nobody can say: it is on another machine,
+ * or there is a process of its number on a system that does not say when it started.
+ */
 export function isAlive(text: string): boolean | undefined {
   const [host, pid, started] = JSON.parse(text) as [string, number, string];
   if (host !== hostname()) return undefined;
   const now = startOf(pid);
   // Numbers of processes come again, also after a container has started again: the time of the start does not.
   if (now !== undefined) return now === started;
+  if (pid === process.pid) return true;
   try {
     process.kill(pid, 0);
-    return true;
+    return undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ESRCH") return false;
-    if (code === "EPERM") return true;
+    if (code === "EPERM") return undefined;
     throw error;
   }
 }

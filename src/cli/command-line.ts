@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { isStorageError } from "../core/errors.ts";
+import { addCatalogCommands } from "./catalog-commands.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { Interruption } from "./interruption.ts";
 import { type GlobalOptions, Terminal } from "./terminal.ts";
@@ -16,7 +17,7 @@ export interface CommandContext {
 }
 
 /** What a command's action runs; it answers an exit code if that is not 0. */
-type Action = (context: CommandContext) => Promise<number | undefined>;
+export type Action = (context: CommandContext) => Promise<number | undefined>;
 
 /**
  * Runs the `sluice` command.
@@ -192,6 +193,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     .action((target, options) =>
       run(options, async (context) => (await import("./commands/doctor.ts")).doctor(target, options, context)),
     );
+  addCatalogCommands(program, run, { json, session, discover });
   return program;
 }
 

@@ -11,6 +11,7 @@ import { StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
 import { FileManager } from "../io/file-manager.ts";
 import type { TransferEnd } from "../io/transfer.ts";
+import type { SessionDatabases } from "./session-places.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Options of commands that take addresses. */
@@ -25,12 +26,16 @@ export interface LocationOptions {
 export class Locations implements AsyncDisposable {
   /** Operations on the backends. */
   readonly files: FileManager;
-  readonly #backends: BackendSet;
+  /** The backends themselves. */
+  readonly backends: BackendSet;
+  /** Where the session file has its catalogue and its master index. */
+  readonly databases: SessionDatabases;
   readonly #named: ReadonlySet<string>;
   readonly #ofUris = new Map<string, string>();
 
-  private constructor(backends: BackendSet, named: Iterable<string>) {
-    this.#backends = backends;
+  private constructor(backends: BackendSet, named: Iterable<string>, databases: SessionDatabases = {}) {
+    this.backends = backends;
+    this.databases = databases;
     this.#named = new Set(named);
     this.files = new FileManager(backends);
   }
@@ -54,12 +59,12 @@ export class Locations implements AsyncDisposable {
       await discovered();
       return new Locations(new BackendSet(registry, builtin), ["disk"]);
     }
-    const { readBackends } = await import("./session-backends.ts");
-    const named = await readBackends(sessionFile, registry);
+    const { readSessionPlaces } = await import("./session-places.ts");
+    const { backends: named, ...databases } = await readSessionPlaces(sessionFile, registry);
     await discovered(); // after the plug-ins: what a file names keeps its key
     const baseDirectory = dirname(resolve(sessionFile));
     const backends = new BackendSet(registry, { ...builtin, ...named }, { baseDirectory });
-    return new Locations(backends, ["disk", ...Object.keys(named)]);
+    return new Locations(backends, ["disk", ...Object.keys(named)], databases);
   }
 
   /**
@@ -73,10 +78,10 @@ export class Locations implements AsyncDisposable {
     const name = address.slice(0, Math.max(colon, 0));
     if (colon > 0 && this.#named.has(name)) return { backend: name, path: address.slice(colon + 1) };
     if (!isUri(address)) return { backend: "disk", path: address };
-    const { key } = this.#backends.registry.forScheme(name.toLowerCase());
+    const { key } = this.backends.registry.forScheme(name.toLowerCase());
     if (key === "disk") return { backend: key, path: diskPath(address) };
     const path = address.slice(colon + 1).replace(/^\/\/[^/]*/, "");
-    if (this.#backends.has(key)) return { backend: key, path: decodeURI(path) };
+    if (this.backends.has(key)) return { backend: key, path: decodeURI(path) };
     const { store, key: inside } = splitUri(address);
     return { backend: this.#backendOf(store), path: inside };
   }
@@ -103,18 +108,18 @@ export class Locations implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#backends.close();
+    return this.backends.close();
   }
 
   /** The name of the backend that holds everything at the store of a URI; made at the first address there. */
   #backendOf(uri: string): string {
     const known = this.#ofUris.get(uri);
     if (known !== undefined) return known;
-    const { key, options, name: shown } = resolveUri(this.#backends.registry, uri);
+    const { key, options, name: shown } = resolveUri(this.backends.registry, uri);
     // A name is no URI; what is left of one says enough in messages.
     const place = `${key}(${shown.slice(shown.indexOf(":") + 1).replace(/^\/\//, "")})`;
-    const name = this.#backends.has(place) ? `${place}#${this.#ofUris.size}` : place;
-    this.#backends.define(name, { use: key, ...options });
+    const name = this.backends.has(place) ? `${place}#${this.#ofUris.size}` : place;
+    this.backends.define(name, { use: key, ...options });
     this.#ofUris.set(uri, name);
     return name;
   }

@@ -35,6 +35,12 @@ export class Terminal {
     process.stdout.write(this.json ? this.#hide(text) : text);
   }
 
+  /** Prints one of many results as they come: a line for people, or the value as JSON in one line. */
+  printLine(value: unknown, line: string): void {
+    this.#hasPrinted = true;
+    process.stdout.write(this.#hide(endLine(this.json ? JSON.stringify(value, replaceBigInt) : escapeControls(line))));
+  }
+
   /** Tells the person something, on stderr; an error of several lines keeps them. */
   say(line: string): void {
     this.#clear();

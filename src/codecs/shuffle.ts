@@ -50,15 +50,16 @@ export class Shuffler {
   }
 
   /**
-   * Shuffles the first `byteLength` bytes of the input.
+   * Shuffles bytes of the input.
    *
+   * @param start - Which is the first; the result is at the same place of its slot.
    * @returns A view of one slot, valid until that slot is used again.
    */
-  shuffle(byteLength: number, itemSize: number, slot = 0): Uint8Array {
-    const source = this.input(byteLength);
-    const target = this.#slot(slot, byteLength);
+  shuffle(byteLength: number, itemSize: number, slot = 0, start = 0): Uint8Array {
+    const source = this.#memory.subarray(start, start + byteLength);
+    const target = this.#slot(slot, start + byteLength).subarray(start);
     const items = Math.floor(byteLength / itemSize);
-    const done = this.#run(this.#function("shuffle", itemSize), target, items);
+    const done = this.#run(this.#function("shuffle", itemSize), target, items, start);
     shufflePart(source, target, itemSize, done);
     return target;
   }
@@ -74,25 +75,42 @@ export class Shuffler {
   }
 
   /**
-   * Undoes a shuffle of any length, piece by piece through this memory, which so stays in the cache of the processor.
+   * Undoes a shuffle of any length, or a part of it, piece by piece through this memory, which so stays in the cache of
+   * the processor.
    *
-   * @param target - As long as `source`; must not overlap it.
+   * @param target - Unshuffled bytes of `source`; must not overlap it.
+   * @param from - Which is the first of them.
    */
-  unshuffleInto(source: Uint8Array, target: Uint8Array, itemSize: number): void {
-    const kernel = this.#function("unshuffle", itemSize);
+  unshuffleInto(source: Uint8Array, target: Uint8Array, itemSize: number, from = 0): void {
     const items = Math.floor(source.length / itemSize);
-    const whole = kernel === undefined ? 0 : items - (items % 16);
+    const stop = from + target.length;
+    if (from % itemSize !== 0 || (stop % itemSize !== 0 && stop !== source.length)) {
+      const whole = new Uint8Array(source.length);
+      this.unshuffleInto(source, whole, itemSize);
+      target.set(whole.subarray(from, stop));
+      return;
+    }
+    const kernel = this.#function("unshuffle", itemSize);
+    const begin = from / itemSize;
+    const wanted = Math.min(items, Math.floor(stop / itemSize)) - begin;
+    const whole = kernel === undefined ? 0 : wanted - (wanted % 16);
     const most = Math.floor(this.blockBytes / itemSize / 16) * 16;
     for (let first = 0; first < whole; first += most) {
       const count = Math.min(most, whole - first);
       for (let byte = 0; byte < itemSize; byte++) {
-        const from = byte * items + first;
-        this.#memory.set(source.subarray(from, from + count), byte * count);
+        const at = byte * items + begin + first;
+        this.#memory.set(source.subarray(at, at + count), byte * count);
       }
       kernel?.(0, this.#stride, count, count);
       target.set(this.#memory.subarray(this.#stride, this.#stride + count * itemSize), first * itemSize);
     }
-    unshufflePart(source, target, itemSize, whole);
+    for (let byte = 0; byte < itemSize; byte++) {
+      const plane = byte * items + begin;
+      for (let item = whole, to = whole * itemSize + byte; item < wanted; item++, to += itemSize) {
+        target[to] = source[plane + item] as number;
+      }
+    }
+    if (stop > items * itemSize) target.set(source.subarray(items * itemSize), wanted * itemSize);
   }
 
   #slot(slot: number, byteLength: number): Uint8Array {
@@ -105,10 +123,10 @@ export class Shuffler {
   }
 
   /** Runs the kernel over whole groups of 16 items; answers how many items are done. */
-  #run(kernel: ShuffleFunction | undefined, target: Uint8Array, items: number): number {
+  #run(kernel: ShuffleFunction | undefined, target: Uint8Array, items: number, source = 0): number {
     const groups = items - (items % 16);
     if (kernel === undefined || groups === 0) return 0;
-    kernel(0, target.byteOffset, groups, items);
+    kernel(source, target.byteOffset, groups, items);
     return groups;
   }
 }

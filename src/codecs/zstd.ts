@@ -3,8 +3,9 @@
  * All three make and read ordinary Zstandard frames.
  */
 import { isStorageError, StorageError } from "../core/errors.ts";
+import { packOptions, unpackOptions } from "./zlib-options.ts";
 
-/** One way to compress. Calls run beside each other on the thread pool, except those of `numcodecs`. */
+/** One way to compress. Calls that give promises run beside each other on the thread pool, except those of `numcodecs`. */
 export interface ZstdProvider {
   /** Where it comes from. */
   readonly name: "node:zlib" | "@mongodb-js/zstd" | "numcodecs";
@@ -20,9 +21,15 @@ export interface ZstdProvider {
    * Decompresses one frame. Rejects, with whatever the provider throws, for bytes that are none.
    *
    * @param bytes - Borrowed until the promise settles.
+   * @param byteLength - Length of what comes out, where it is known: Node's own decoder is up to ten times as fast then.
    * @returns Memory that belongs to the caller.
    */
-  decompress(bytes: Uint8Array): Promise<Uint8Array>;
+  decompress(bytes: Uint8Array, byteLength?: number): Promise<Uint8Array>;
+  /**
+   * The same on the calling thread, where that is as fast: without the way to a thread of the pool and back, which takes
+   * longer than a small block itself.
+   */
+  decompressNow?(bytes: Uint8Array, byteLength: number): Uint8Array;
 }
 
 /** A way to look for a provider: resolves to `undefined` where it is not there. */
@@ -52,22 +59,26 @@ export async function loadZstd(loaders: readonly ZstdLoader[] = zstdLoaders): Pr
 interface NodeZstd {
   readonly constants: { readonly ZSTD_c_compressionLevel: number };
   zstdCompress(bytes: Uint8Array, options: object, callback: NodeCallback): void;
-  zstdDecompress(bytes: Uint8Array, callback: NodeCallback): void;
+  zstdDecompress(bytes: Uint8Array, options: object, callback: NodeCallback): void;
+  zstdDecompressSync(bytes: Uint8Array, options: object): Uint8Array;
 }
 
 type NodeCallback = (error: Error | null, result: Uint8Array) => void;
 
 async function fromNode(): Promise<ZstdProvider | undefined> {
   const zlib = (await import("node:zlib")) as unknown as Partial<NodeZstd>;
-  const { zstdCompress, zstdDecompress, constants } = zlib;
+  const { zstdCompress, zstdDecompress, zstdDecompressSync, constants } = zlib;
   if (zstdCompress === undefined || zstdDecompress === undefined || constants === undefined) return undefined;
   return {
     name: "node:zlib",
     compress: (bytes, level) => {
-      const options = { params: { [constants.ZSTD_c_compressionLevel]: level } };
-      return promise((done) => zstdCompress(bytes, options, done));
+      const params = { [constants.ZSTD_c_compressionLevel]: level };
+      return promise((done) => zstdCompress(bytes, { params, ...packOptions(bytes.byteLength) }, done));
     },
-    decompress: (bytes) => promise((done) => zstdDecompress(bytes, done)),
+    decompress: (bytes, byteLength) => promise((done) => zstdDecompress(bytes, unpackOptions(byteLength), done)),
+    ...(zstdDecompressSync && {
+      decompressNow: (bytes, byteLength) => zstdDecompressSync(bytes, unpackOptions(byteLength)),
+    }),
   };
 }
 

@@ -4,6 +4,7 @@ import { brand, hasBrand } from "./brand.ts";
 import type { OperationOptions } from "./byte-store.ts";
 import type { DType } from "./dtype.ts";
 import type { StorageError } from "./errors.ts";
+import type { AxisSelection } from "./nd-array.ts";
 
 /** Options of {@link DataSource.load}. */
 export interface LoadOptions extends OperationOptions {
@@ -11,6 +12,11 @@ export interface LoadOptions extends OperationOptions {
   readonly format?: string | undefined;
   /** Options of the codec, checked by the codec. File-like backends only. */
   readonly codecOptions?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Part of an array to load: one entry an axis, as for `sliceArray`. Every source gives that part and no more of it in
+   * memory; one that reads parts of its arrays reads no more either.
+   */
+  readonly selection?: readonly AxisSelection[] | undefined;
 }
 
 /** Options of {@link DataSource.listFiles}. */
@@ -66,7 +72,8 @@ export abstract class DataSource {
    * Loads one value.
    *
    * @returns Memory that belongs to the caller.
-   * @throws A {@link StorageError}: `NOT_FOUND`, `IS_A_DIRECTORY`, `INVALID_KEY`, `INVALID_DATA` (no codec), `CORRUPT`.
+   * @throws A {@link StorageError}: `NOT_FOUND`, `IS_A_DIRECTORY`, `INVALID_KEY`, `INVALID_DATA` (no codec, or a
+   * selection of what is no array), `OUT_OF_RANGE` (a selection outside the array), `CORRUPT`.
    */
   abstract load(path: string, options?: LoadOptions): Promise<unknown>;
 

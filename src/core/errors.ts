@@ -28,7 +28,8 @@ export const storageErrorCodes = {
   ABORTED: "The caller's AbortSignal fired.",
   NOT_OPEN: "The object is not open: never opened, or closed already.",
   ALREADY_OPEN: "The object is open, and this is only allowed while it is closed.",
-  CAPACITY_EXCEEDED: "A writer was prepared for fewer frames, or a filename counter ran out of digits.",
+  CAPACITY_EXCEEDED:
+    "Fewer frames were prepared for, a filename counter ran out of digits, or an array exceeds memory.",
   EXPIRED: "The data was there and has been removed by retention.",
   NOT_YET: "The index is not written yet. Wait for it, or follow the stream with a cursor.",
   END_OF_STREAM: "Everything was read and the stream is sealed: nothing more will come.",

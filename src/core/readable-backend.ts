@@ -9,6 +9,7 @@ import { type ErrorContext, StorageError } from "./errors.ts";
 import { globMatcher } from "./glob.ts";
 import { compareKeys, joinKey } from "./key.ts";
 import type { NdArray } from "./nd-array.ts";
+import { selectPart } from "./selection.ts";
 
 /** What `doStat` answers; the base adds the path. */
 export type BackendStat = Omit<EntryStat, "path">;
@@ -30,8 +31,18 @@ export interface DoStatOptions extends OperationOptions {
  * `DataSource` for parameters, and extend `ReadOnlyBackend`, `StorageBackend` or `VirtualBackend`.
  */
 export abstract class ReadableBackend extends BackendBase implements DataSource {
+  /**
+   * True: `doLoad` heeds the `selection` of its options and reads no more than that. False, the default: it never sees
+   * one; what it loads is cut by the base.
+   */
+  protected readonly loadsParts: boolean = false;
+
   load(path: string, options: LoadOptions = {}): Promise<unknown> {
-    return this.perform("load", path, options, (key, context) => this.doLoad(key, options, context));
+    return this.perform("load", path, options, async (key, context) => {
+      if (options.selection === undefined || this.loadsParts) return this.doLoad(key, options, context);
+      const { selection, ...whole } = options;
+      return selectPart(await this.doLoad(key, whole, context), selection, context);
+    });
   }
 
   loadBatch(paths: readonly string[], options: LoadOptions & BatchOptions = {}): Promise<unknown[]> {
@@ -109,6 +120,7 @@ export abstract class ReadableBackend extends BackendBase implements DataSource 
   /**
    * Loads the value of a key. Throw anything for a missing one; `NOT_FOUND` is best.
    *
+   * @param options - With a `selection` only where {@link loadsParts} is true.
    * @param context - Has the path as it was asked for, for messages.
    */
   protected abstract doLoad(key: string, options: LoadOptions, context: ErrorContext): Promise<unknown>;

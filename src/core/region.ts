@@ -22,7 +22,7 @@ export interface ArrayLevel {
 }
 
 /** Options of {@link RegionSource.readRegion}. */
-export interface ReadRegionOptions extends LoadOptions {
+export interface ReadRegionOptions extends Omit<LoadOptions, "selection"> {
   /** Which of {@link RegionSource.levels}; 0, the default, is full resolution. */
   readonly resolution?: number | undefined;
 }
@@ -67,7 +67,7 @@ export interface RegionRequest {
 }
 
 /** Options of {@link sampleRegion}. */
-export interface SampleOptions extends LoadOptions {
+export interface SampleOptions extends Omit<LoadOptions, "selection"> {
   /** The part of the stored array that counts as the array, or parts, each of the one before. Default: all of it. */
   readonly within?: readonly (readonly AxisSelection[])[] | undefined;
 }

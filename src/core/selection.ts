@@ -1,6 +1,6 @@
 /** Selections against the shape of an array. */
-import { StorageError } from "./errors.ts";
-import type { AxisSelection } from "./nd-array.ts";
+import { type ErrorContext, StorageError } from "./errors.ts";
+import { type AxisSelection, copyArray, isNdArray, sliceArray } from "./nd-array.ts";
 
 /** A selection, resolved: half-open ranges of every axis, and the axes that stay. */
 export interface ResolvedSelection {
@@ -24,6 +24,12 @@ export function resolveSelection(selection: readonly AxisSelection[], shape: rea
   const keptAxes: number[] = [];
   shape.forEach((length, axis) => {
     const part = selection[axis] ?? null;
+    if (typeof part !== "number" && part !== null && !(Array.isArray(part) && part.length === 2)) {
+      throw new StorageError(
+        "OUT_OF_RANGE",
+        `Selection ${JSON.stringify(part)} of axis ${axis} is neither an index, nor [start, stop], nor null`,
+      );
+    }
     const [first, last] = typeof part === "number" ? [part, part] : (part ?? [0, length]);
     const from = first < 0 ? first + length : first;
     const to = typeof part === "number" ? from + 1 : last < 0 ? last + length : last;
@@ -38,4 +44,20 @@ export function resolveSelection(selection: readonly AxisSelection[], shape: rea
     if (typeof part !== "number") keptAxes.push(axis);
   });
   return { start, stop, keptAxes };
+}
+
+/**
+ * The selected part of a loaded value, in memory of its own: the whole is not kept alive by it.
+ *
+ * @param selection - `undefined`: the value as it is.
+ * @throws A {@link StorageError}: `INVALID_DATA` for a part of what is no array, `OUT_OF_RANGE`.
+ */
+export function selectPart(
+  value: unknown,
+  selection: readonly AxisSelection[] | undefined,
+  context: ErrorContext,
+): unknown {
+  if (selection === undefined) return value;
+  if (isNdArray(value)) return copyArray(sliceArray(value, selection));
+  throw new StorageError("INVALID_DATA", `"${context.identifier}" is no array to select a part of`, context);
 }

@@ -6,7 +6,16 @@
 import "reflect-metadata";
 import { type DependencyContainer, type InjectionToken, container as root } from "tsyringe";
 import { StorageError } from "../core/errors.ts";
-import { BACKENDS, DEVICE_NAME, DEVICE_OPTIONS, FILES, PATH_PROVIDER, WRITER, writerGroupOf } from "./tokens.ts";
+import {
+  BACKENDS,
+  CATALOG,
+  DEVICE_NAME,
+  DEVICE_OPTIONS,
+  FILES,
+  PATH_PROVIDER,
+  WRITER,
+  writerGroupOf,
+} from "./tokens.ts";
 
 /** A class that something is made of. */
 // biome-ignore lint/suspicious/noExplicitAny: the only type that every constructor is assignable to
@@ -71,7 +80,8 @@ function resolve(request: Request, container: DependencyContainer, type: Constru
   if (request.isOptional) return undefined;
   if (isConstructor(token)) return construct(token, container);
   const what = token === undefined ? "something unnamed: add @inject" : nameOf(token);
-  const hint = token === WRITER || token === PATH_PROVIDER ? "; add a storage section" : "";
+  const section = token === CATALOG ? "catalog" : token === WRITER || token === PATH_PROVIDER ? "storage" : undefined;
+  const hint = section === undefined ? "" : `; add a ${section} section`;
   throw new StorageError(
     "CONFIG_INVALID",
     `The constructor of ${type.name} asks at position ${position} for ${what}, which this session does not have${hint}`,
@@ -112,6 +122,7 @@ function nameOf(token: unknown): string {
     [FILES, "the file manager"],
     [BACKENDS, "the backends"],
     [PATH_PROVIDER, "the path provider"],
+    [CATALOG, "the catalogue"],
   ]);
   if (typeof token === "function") return token.name || "an unnamed class";
   return names.get(token) ?? `"${String(token)}"`;

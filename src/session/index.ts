@@ -14,6 +14,7 @@ export { type CountOptions, count } from "./plans/count.ts";
 export type { DeviceSummary, Plan, RunOptions, RunProgress, RunSummary } from "./plans/run.ts";
 export { type Picture, type Preview, type PreviewOptions, toPicture, writePreview } from "./preview.ts";
 export {
+  type CatalogConfig,
   type DeviceConfig,
   type PlanConfig,
   type SessionConfig,
@@ -23,5 +24,15 @@ export {
   sessionSchema,
 } from "./schema.ts";
 export { Session } from "./session.ts";
+export type { CatalogReport, SessionCatalog } from "./session-catalog.ts";
 export type { RunFolder, StorageLocation } from "./storage.ts";
-export { BACKENDS, DEVICE_NAME, DEVICE_OPTIONS, FILES, PATH_PROVIDER, WRITER, writerToken } from "./tokens.ts";
+export {
+  BACKENDS,
+  CATALOG,
+  DEVICE_NAME,
+  DEVICE_OPTIONS,
+  FILES,
+  PATH_PROVIDER,
+  WRITER,
+  writerToken,
+} from "./tokens.ts";

@@ -3,6 +3,7 @@ import "reflect-metadata";
 import { dirname, resolve } from "node:path";
 import { BackendSet, createRegistry, type Registry } from "../../registry/index.ts";
 import { checkAborted } from "../core/checks.ts";
+import { StorageError, toStorageError } from "../core/errors.ts";
 import { FileManager } from "../io/file-manager.ts";
 import { DeviceBuilder } from "./build-devices.ts";
 import { type CheckedParts, checkParts, type Sections } from "./check-parts.ts";
@@ -12,8 +13,9 @@ import { closeAll, type Opened } from "./opened.ts";
 import { readConfig } from "./read-config.ts";
 import { checkSession, type SessionConfig, type SessionInput } from "./schema.ts";
 import { Session } from "./session.ts";
+import type { SessionCatalog } from "./session-catalog.ts";
 import { locateStorage } from "./storage.ts";
-import { BACKENDS, FILES, PATH_PROVIDER } from "./tokens.ts";
+import { BACKENDS, CATALOG, FILES, PATH_PROVIDER } from "./tokens.ts";
 
 /** Options of {@link openSession}. */
 export interface OpenSessionOptions {
@@ -28,6 +30,15 @@ export interface OpenSessionOptions {
   readonly discover?: string | undefined;
   /** More values that constructors may ask for, by token. */
   readonly provide?: Iterable<readonly [token: unknown, value: unknown]> | undefined;
+  /**
+   * `false`: the session opens without its catalogue, for what records nothing. Default `true`.
+   */
+  readonly catalog?: boolean | undefined;
+  /**
+   * Told of what the catalogue could not take while a run goes on; the run goes on all the same. Told too if a catalogue
+   * that is not essential cannot be opened. Default: a warning of the process.
+   */
+  readonly onCatalogError?: ((error: StorageError) => void) | undefined;
   /** Gives up opening; what is open by then is closed again. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -82,18 +93,22 @@ async function open(
   { registry, devices, discovery }: CheckedParts,
   baseDirectory: string,
   opened: Opened[],
-  { signal, provide = [] }: OpenSessionOptions,
+  options: OpenSessionOptions,
 ): Promise<Session> {
+  const { signal, provide = [] } = options;
   const context = { operation: "openSession", identifier: config.session };
   checkAborted(signal, context);
   const backends = new BackendSet(registry, config.backends, { baseDirectory });
   opened.push({ close: () => backends.close() });
   const files = new FileManager(backends);
   const location = config.storage && locateStorage(config.storage, config.session, baseDirectory);
+  const catalog = options.catalog === false ? undefined : await openCatalog(config, backends, baseDirectory, options);
+  if (catalog !== undefined) opened.push({ close: () => catalog.close() });
   const container = childContainer([
     [BACKENDS, backends],
     [FILES, files],
     ...(location ? [[PATH_PROVIDER, location.pathProvider] as const] : []),
+    ...(catalog ? [[CATALOG, catalog] as const] : []),
     ...provide,
   ]);
   opened.push({ close: () => container.dispose() });
@@ -102,7 +117,34 @@ async function open(
     checkAborted(signal, context);
     await builder.add(part);
   }
-  return new Session({ config, baseDirectory, backends, files, container, location, builder, opened, discovery });
+  return new Session({
+    ...{ config, baseDirectory, backends, files, catalog, container },
+    ...{ location, builder, opened, discovery },
+  });
+}
+
+async function openCatalog(
+  { session, metadata, catalog }: SessionConfig,
+  backends: BackendSet,
+  baseDirectory: string,
+  { onCatalogError: onError = warnOf }: OpenSessionOptions,
+): Promise<SessionCatalog | undefined> {
+  if (catalog === undefined) return undefined;
+  try {
+    const { SessionCatalog } = await import("./session-catalog.ts");
+    return await SessionCatalog.open(catalog, { session, metadata, baseDirectory, backends, onError });
+  } catch (error) {
+    const { code, message } = toStorageError(error, {});
+    const context = { operation: "openSession", identifier: "catalog", cause: error };
+    const failure = new StorageError(code, `catalog: ${message}`, context);
+    if (catalog.essential ?? true) throw failure;
+    onError(failure);
+    return undefined;
+  }
+}
+
+function warnOf({ code, message }: StorageError): void {
+  process.emitWarning(`The catalogue of the session: ${code}: ${message}`, "SluiceCatalogWarning");
 }
 
 /** The sections of a file that may be wrong elsewhere: entries of the wrong form are left to the schema's report. */

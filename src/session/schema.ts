@@ -6,6 +6,9 @@ import { z } from "zod";
 import { layerKinds } from "../layers/order.ts";
 import { type ConfigPath, formatPath, type Mistake, mistakesOf } from "./mistakes.ts";
 
+/** Marks sections that a text may stand for, for the JSON Schema. */
+const SHORT = "orText";
+
 const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, "a name begins with a letter or digit, then letters, digits, _ and -");
@@ -51,6 +54,55 @@ const storage = z.strictObject({
     .describe("One writer for each group of devices. Default: one group, default, that writes zarr"),
 });
 
+const text = z.string().min(1, "expected a text");
+
+const words = z.array(text);
+
+/** A path, or the URL of a database. The file is no place for a password. */
+const database = text.regex(/^(?![a-z][a-z0-9+.-]+:\/\/([^/?#]*:[^/?#]*@|.*[?&]password=))/i, {
+  message: "a password does not belong into this file: the environment has it, as PGPASSWORD",
+});
+
+/** A section of which one key is often all that is said: its text alone stands for it. Mistakes are those of the section. */
+function orText<T extends z.ZodObject>(section: T, key: string): z.ZodType<z.output<T>, string | z.input<T>> {
+  const whole = z.preprocess((value) => (typeof value === "string" ? { [key]: value } : value), section);
+  return whole.meta({ [SHORT]: true }) as unknown as z.ZodType<z.output<T>, string | z.input<T>>;
+}
+
+const catalogSample = z.strictObject({
+  name: text.describe("Name on the label"),
+  formula: text.optional().describe("Chemical formula"),
+  serial: text.optional().describe("Serial number"),
+  tags: words.optional().describe("Words that its runs are found by"),
+  beamlinePos: text.optional().describe("Where it is mounted"),
+  extra: z.record(z.string(), z.json()).optional().describe("Anything else"),
+});
+
+const catalogResearcher = z.strictObject({
+  name: text.describe("Name; the index has one researcher of each"),
+  email: text.optional(),
+  orcid: text.optional().describe("ORCID, of which the check digit is verified"),
+  affiliation: text.optional(),
+  root: text.optional().describe("Folder of the researcher's data, relative to this file. Default: that of this file"),
+});
+
+const catalog = z.strictObject({
+  path: database.describe("The beamtime file, relative to this file, or the URL of a database"),
+  operator: text.optional().describe("Who is at the instrument. Default: metadata.operator"),
+  sample: orText(catalogSample, "name")
+    .optional()
+    .describe("What runs are made on: a name, or more. Default: metadata.sample, else unnamed"),
+  index: database.optional().describe("The master index that gets each run, relative to this file"),
+  researcher: orText(catalogResearcher, "name")
+    .optional()
+    .describe("Whose beamtime it is: a name, or more. The index needs it"),
+  beamtime: text.optional().describe("Label of the beamtime in the index. Default: the name of the file"),
+  essential: z
+    .boolean()
+    .optional()
+    .describe("false: the session opens without it if it cannot be opened. Default: true"),
+});
+
 /** Schema of the `plan` section. */
 export const planSchema = z.strictObject({
   use: z.literal("count").describe("Read every device num times"),
@@ -77,6 +129,9 @@ export const sessionSchema = z
       .describe("Packages or files whose default export is a backend"),
     backends: z.record(name, backend).default({}).describe("Named backends: name to { use, …options }"),
     storage: storage.optional().describe("Where frames go. Left out: no device gets a writer"),
+    catalog: orText(catalog, "path")
+      .optional()
+      .describe("Where runs are found again: the path of a beamtime file, or more. Left out: only in their folders"),
     devices: z.record(name, device).default({}).describe("Devices by name, built in this order"),
     plan: planSchema.optional().describe("What `sluice acquire` runs"),
   })
@@ -90,6 +145,9 @@ export type SessionInput = z.input<typeof sessionSchema>;
 
 /** The `storage` section, with defaults filled in. */
 export type StorageConfig = z.output<typeof storage>;
+
+/** The `catalog` section, with defaults filled in. */
+export type CatalogConfig = z.output<typeof catalog>;
 
 /** One entry of `devices`: `use`, `writer`, `essential`, and the device's own options. */
 export type DeviceConfig = z.output<typeof device>;
@@ -121,7 +179,15 @@ export function checkSession(value: unknown): CheckedSession {
 
 /** The JSON Schema of session files (draft 2020-12), for editors. */
 export function sessionJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(sessionSchema, { io: "input" }) as Record<string, unknown>;
+  return z.toJSONSchema(sessionSchema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      const { [SHORT]: isShort, description, ...section } = jsonSchema as Record<string, unknown>;
+      if (isShort !== true) return;
+      for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Record<string, unknown>)[key];
+      Object.assign(jsonSchema, { ...(description ? { description } : {}), anyOf: [{ type: "string" }, section] });
+    },
+  }) as Record<string, unknown>;
 }
 
 /** Mistakes that no single field shows. Written for values that may be wrong in other ways too. */
@@ -142,6 +208,14 @@ function crossMistakes(value: unknown): Mistake[] {
   }
   for (const key of Object.keys(recordOf(file.devices))) {
     if (runKeys.has(key)) mistakes.push({ path: `devices.${key}`, message: "a device cannot have this name" });
+  }
+  const { index, researcher, beamtime } = recordOf(file.catalog);
+  if (index !== undefined && researcher === undefined) {
+    mistakes.push({ path: "catalog.researcher", message: "missing: the index wants to know whose beamtime it is" });
+  }
+  for (const [key, value] of Object.entries({ researcher, beamtime })) {
+    if (value === undefined || index !== undefined) continue;
+    mistakes.push({ path: `catalog.${key}`, message: "is for the index: name one in catalog.index" });
   }
   const section = recordOf(file.storage);
   if (section.filenameProvider === "static" && section.filename === undefined) {
@@ -194,11 +268,11 @@ function knownKeys(path: ConfigPath): readonly string[] | undefined {
   return shape ? Object.keys(shape) : undefined;
 }
 
-/** The parts of a zod definition that lead further down, without `optional` and `default` around it. */
+/** The parts of a zod definition that lead further down, without `optional`, `default` and the like around it. */
 function unwrap(schema: unknown): { shape?: Record<string, unknown>; valueType?: unknown } {
   let definition = (schema as z.ZodType | undefined)?.def as unknown as Record<string, unknown> | undefined;
-  while (definition?.innerType) {
-    definition = (definition.innerType as z.ZodType).def as unknown as Record<string, unknown>;
+  for (let inner = definition?.innerType ?? definition?.out; inner; inner = definition?.innerType ?? definition?.out) {
+    definition = (inner as z.ZodType).def as unknown as Record<string, unknown>;
   }
   return (definition ?? {}) as { shape?: Record<string, unknown>; valueType?: unknown };
 }

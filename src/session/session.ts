@@ -10,6 +10,7 @@ import { closeAll, type Opened } from "./opened.ts";
 import type { Plan, RunOptions, RunSummary } from "./plans/run.ts";
 import { runPlan } from "./plans/run-plan.ts";
 import type { PlanConfig, SessionConfig } from "./schema.ts";
+import type { SessionCatalog } from "./session-catalog.ts";
 import type { StorageLocation } from "./storage.ts";
 
 /** What a session is made of. Internal: `openSession` makes them. */
@@ -18,6 +19,7 @@ export interface SessionParts {
   readonly baseDirectory: string;
   readonly backends: BackendSet;
   readonly files: FileManager;
+  readonly catalog: SessionCatalog | undefined;
   readonly container: DependencyContainer;
   readonly location: StorageLocation | undefined;
   readonly builder: Pick<DeviceBuilder, "devices" | "writers" | "failures">;
@@ -26,7 +28,7 @@ export interface SessionParts {
 }
 
 /**
- * An open session. It owns what it opened and closes it in reverse order: devices, writers, backends.
+ * An open session. It owns what it opened and closes it in reverse order: devices, writers, catalogue, backends.
  *
  * Made by `openSession`. Two sessions in one process do not see each other.
  */
@@ -47,6 +49,8 @@ export class Session implements AsyncDisposable {
   readonly backends: BackendSet;
   /** Values in the named backends: load, save, list, … */
   readonly files: FileManager;
+  /** Where runs are found again; `undefined` without a `catalog` section. */
+  readonly catalog: SessionCatalog | undefined;
   /** What installed packages brought, and which are broken; `undefined` unless the caller asked to discover them. */
   readonly discovery: DiscoveredBackends | undefined;
   /** Where runs go; `undefined` without a `storage` section. */
@@ -65,6 +69,7 @@ export class Session implements AsyncDisposable {
     this.baseDirectory = parts.baseDirectory;
     this.backends = parts.backends;
     this.files = parts.files;
+    this.catalog = parts.catalog;
     this.discovery = parts.discovery;
     this.location = parts.location;
     this.devices = parts.builder.devices;
@@ -112,9 +117,10 @@ export class Session implements AsyncDisposable {
     if (this.#running) throw new StorageError("CONFLICT", `Session "${this.name}" is running a plan already`, context);
     const signal = AbortSignal.any([this.#abort.signal, ...(options.signal ? [options.signal] : [])]);
     const onDocument = (document: Document) => {
+      this.catalog?.record(document);
       for (const subscriber of [...this.#subscribers, options.onDocument]) subscriber?.(document);
     };
-    this.#running = runPlan(this, plan, { ...options, signal, onDocument });
+    this.#running = this.#catalogued(() => runPlan(this, plan, { ...options, signal, onDocument }), signal);
     try {
       return await this.#running;
     } finally {
@@ -134,6 +140,20 @@ export class Session implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Runs, and then sees to it that the catalogue has the run, as far as it can be written. */
+  async #catalogued(run: () => Promise<RunSummary>, signal: AbortSignal): Promise<RunSummary> {
+    const { catalog } = this;
+    if (catalog === undefined) return run();
+    let summary: RunSummary;
+    try {
+      summary = await run();
+    } catch (error) {
+      await catalog.endRun(signal.aborted ? "aborted" : "failed");
+      throw error;
+    }
+    return { ...summary, catalog: await catalog.endRun(signal.aborted ? "aborted" : "success") };
   }
 
   async #close(): Promise<void> {

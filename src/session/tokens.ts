@@ -24,6 +24,8 @@ export const FILES: symbol = Symbol.for("sluice.session.FILES");
 export const BACKENDS: symbol = Symbol.for("sluice.session.BACKENDS");
 /** The `PathProvider` that names runs; there is one only with a `storage` section. */
 export const PATH_PROVIDER: symbol = Symbol.for("sluice.session.PATH_PROVIDER");
+/** The `SessionCatalog`: runs that were, and the one that is written; there is one only with a `catalog` section. */
+export const CATALOG: symbol = Symbol.for("sluice.session.CATALOG");
 
 const WRITER_PREFIX = "sluice.session.WRITER:";
 

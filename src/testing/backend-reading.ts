@@ -1,7 +1,7 @@
 /** Checks of what a backend answers: loads, predicates, descriptions, listings. Values come in by the side door. */
 import type { Capabilities } from "../core/capabilities.ts";
 import { DataSource } from "../core/data-source.ts";
-import { isNdArray } from "../core/nd-array.ts";
+import { isNdArray, sizeOf, sliceArray } from "../core/nd-array.ts";
 import { check, checkEqual, checkRejects } from "./assertions.ts";
 import { type BackendSubject, checkArray, sample } from "./backend-subject.ts";
 import type { KitCheck } from "./kit.ts";
@@ -52,6 +52,27 @@ export const loadChecks: Check[] = [
       check(isNdArray(first), "load gave no array");
       first.data.fill(7 as never);
       checkArray(await backend.load("a.npy"), sample(), "load after the first result was changed");
+    },
+  },
+  {
+    name: "loads the selected part of an array, alone and in a batch, in memory of its own",
+    run: async ({ backend, side }) => {
+      const whole = sample();
+      await side.put("a.npy", whole);
+      await side.put("b.npy", sample(2));
+      for (const selection of [[-1], [[0, 1]], [null, 1], []] as const) {
+        const what = JSON.stringify(selection);
+        const part = await backend.load("a.npy", { selection });
+        checkArray(part, sliceArray(whole, selection), `load with selection ${what}`);
+        check(isNdArray(part) && part.data.length === sizeOf(part.shape), `selection ${what} keeps more than the part`);
+        const batch = await backend.loadBatch(["b.npy", "a.npy", "a.npy"], { selection });
+        checkArray(batch[0], sliceArray(sample(2), selection), `item 0 of a batch with selection ${what}`);
+        checkArray(batch[1], sliceArray(whole, selection), `item 1 of a batch with selection ${what}`);
+        checkArray(batch[2], sliceArray(whole, selection), `item 2 of a batch with selection ${what}`);
+      }
+      await checkRejects(() => backend.load("a.npy", { selection: [99] }), "OUT_OF_RANGE", "a selection outside");
+      const outside = () => backend.loadBatch(["a.npy"], { selection: [99] });
+      await checkRejects(outside, "OUT_OF_RANGE", "a selection outside, in a batch");
     },
   },
   {

@@ -134,6 +134,12 @@ export const valueMutants: readonly BackendMutant[] = [
         options,
       ),
   })),
+  mutant("loads all of an array, whatever is selected of it", ({ load }) => ({
+    load: (path, options) => load(path, { ...options, selection: undefined }),
+  })),
+  mutant("loads batches of whole arrays, whatever is selected of them", ({ loadBatch }) => ({
+    loadBatch: (paths, options) => loadBatch(paths, { ...options, selection: undefined }),
+  })),
   mutant("answers batches in any order", ({ loadBatch }) => ({
     loadBatch: async (paths, options) => (await loadBatch(paths, options)).reverse(),
   })),

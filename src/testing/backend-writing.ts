@@ -194,6 +194,8 @@ export const valueChecks: Check[] = [
         checkEqual(await side.get(path), value, `stored ${path}`);
         checkEqual(await backend.load(path), value, `loaded ${path}`);
         checkEqual(await backend.isFile(path), true, `isFile of ${path}`);
+        const part = () => backend.load(path, { selection: [0] });
+        await checkRejects(part, "INVALID_DATA", `a selection of ${path}, which is no array`);
       }
     },
   },

@@ -120,6 +120,19 @@ describe("the beamtime schema", () => {
     driver.close();
   });
 
+  it("a run whose metadata is no JSON keeps no file from being brought up to date, and stays as it is", async () => {
+    const file = path();
+    await oldBeamtime(file, 2);
+    const damage = await openSqlite(file);
+    damage.exec("UPDATE runs SET metadata = '{\"tags\": [\"a\"' WHERE uid = 'bb'");
+    damage.close();
+    await withDatabase(file, (database) => migrate(database, beamtimeSchema));
+    const driver = await openSqlite(file);
+    expect(driver.all("SELECT metadata FROM runs WHERE uid = 'bb'")).toEqual([{ metadata: '{"tags": ["a"' }]);
+    expect(driver.all("SELECT DISTINCT run_uid FROM run_tags")).toEqual([{ run_uid: "aa" }]);
+    driver.close();
+  });
+
   it("a file of version 3 that resonance stamped as 2 keeps what it has", async () => {
     const file = path();
     await oldBeamtime(file, 2);

@@ -39,6 +39,12 @@ it("sluice recover says what an open shard has, and stores it with --finish", as
   expect((await sluice(["info", join(folder, "run.zarr")])).output).toContain("7");
 });
 
+it("sluice recover of a folder that is not there says so, and not that nothing was lost", async () => {
+  const { code, output, errors } = await sluice(["recover", join(scratchFolder({}), "misspelt")]);
+  expect([code, output]).toEqual([1, ""]);
+  expect(errors).toMatch(/NOT_FOUND: No ".*misspelt" to look through/);
+});
+
 it("sluice recover --remove finishes open shards, and removes none", async () => {
   const folder = scratchFolder({});
   await leave(folder, 3);

@@ -12,7 +12,7 @@ describe("help and version", () => {
   it("go to stdout with exit code 0", async () => {
     const help = await sluice(["--help"]);
     expect(help.code).toBe(0);
-    for (const command of ["acquire", "info", "ls", "cat", "cp", "sync", "recover", "doctor"])
+    for (const command of ["acquire", "info", "ls", "cat", "cp", "sync", "recover", "doctor", "runs", "index"])
       expect(help.output).toContain(`  ${command} `);
     expect(help.errors).toBe("");
     expect((await sluice(["--version"])).output).toBe(`${manifest.version}\n`);
@@ -25,6 +25,8 @@ describe("help and version", () => {
     expect(exitCode).toBe(0);
     const packages = [...output.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)].map(([, name]) => name);
     expect(new Set(packages)).toEqual(new Set(["commander"]));
+    expect(output).toContain("/src/cli/");
+    expect(output).not.toMatch(/\/src\/(catalog|sqlite|session)\//);
   });
 });
 

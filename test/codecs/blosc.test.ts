@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import NumcodecsBlosc from "numcodecs/blosc";
 import { describe, expect, it } from "vitest";
-import { BloscDecoder, BloscEncoder, encodeBlosc, readBloscHeader } from "../../src/codecs/blosc.ts";
+import { BloscEncoder, encodeBlosc } from "../../src/codecs/blosc.ts";
+import { BloscDecoder } from "../../src/codecs/blosc-decoder.ts";
+import { readBloscHeader } from "../../src/codecs/blosc-header.ts";
 import { loadZstd } from "../../src/codecs/zstd.ts";
 
 const foreign = NumcodecsBlosc.fromConfig({ id: "blosc" });

@@ -1,3 +1,4 @@
+import * as zlib from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { loadZstd, type ZstdProvider, zstdLoaders } from "../../src/codecs/zstd.ts";
 
@@ -37,4 +38,15 @@ describe("zstd", () => {
       await expect(provider.decompress(Uint8Array.of(1, 2, 3, 4, 5))).rejects.toBeDefined();
     });
   }
+
+  it("is unpacked on the calling thread by the Nodes that can, and never to more than was asked for", async () => {
+    const able = providers.filter(({ decompressNow }) => decompressNow !== undefined);
+    expect(able.map(({ name }) => name)).toEqual("zstdDecompressSync" in zlib ? ["node:zlib"] : []);
+    for (const { compress, decompressNow } of able) {
+      const packed = await compress(bytes, 1);
+      expect(Buffer.compare(decompressNow!(packed, bytes.byteLength), bytes)).toBe(0);
+      expect(() => decompressNow!(packed, 40_000)).toThrow();
+      expect(() => decompressNow!(packed.slice(0, 100), bytes.byteLength)).toThrow();
+    }
+  });
 });

@@ -29,11 +29,14 @@ describe("The examples", () => {
     "03-session-from-code.ts":
       "10 frames, success\nstart → descriptor → event → stream_resource → stream_datum → stop\n",
     "04-test-a-device.ts": "updateSource → prepare → kickoff → write → closeSink\n",
+    "06-catalogue.ts":
+      "count success 5 events\ncount success 3 events\nseq_num, time, stage-x 5 rows\n" +
+      "frames 5,48,64, the last one uint16 [48,64]\n",
   };
 
   it("are all here", () => {
     // The plate is longer, and has tests of its own.
-    expect(scripts.sort()).toEqual([...Object.keys(expected), "05-plate.ts"]);
+    expect(scripts.sort()).toEqual([...Object.keys(expected), "05-plate.ts"].sort());
   });
 
   it.each(Object.entries(expected))("%s has at most forty lines and prints what it should", async (name, output) => {
@@ -44,7 +47,7 @@ describe("The examples", () => {
   it("session.yaml records forty frames and the stage", async () => {
     const basePath = await temporaryFolder();
     const text = readFileSync(join(examples, "session.yaml"), "utf8");
-    writeFileSync(join(basePath, "session.yaml"), text.replace("../data", "data"));
+    writeFileSync(join(basePath, "session.yaml"), text.replaceAll("../data", "data"));
     await using session = await openSession(join(basePath, "session.yaml"));
     expect(await session.run()).toMatchObject({ events: 40, devices: { camera: { frames: 40, rejected: 0 } } });
     expect(readdirSync(join(basePath, "data", "demo"))).toHaveLength(1);

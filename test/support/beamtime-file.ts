@@ -2,7 +2,6 @@
  * Beamtime files made row by row, by SQL: what the reader is tested with does not depend on the writer. Names are those of
  * the columns.
  */
-import { basename, dirname, join } from "node:path";
 import { BackendSet, createRegistry } from "../../registry/index.ts";
 import { type CatalogDatabase, openDatabase, type SqlValue } from "../../src/catalog/database.ts";
 import { dialects } from "../../src/catalog/dialect.ts";
@@ -150,9 +149,8 @@ export class BeamtimeFile implements AsyncDisposable {
   }
 }
 
-/** Saves frames in the store beside a file, a chunk for each. */
-export async function saveBeside(path: string, key: string, frames: NdArray): Promise<void> {
-  const root = join(dirname(path), `${basename(path, ".db")}.zarr`);
+/** Saves frames in a Zarr store on the disk, a chunk for each. */
+export async function saveFrames(root: string, key: string, frames: NdArray): Promise<void> {
   await using backends = new BackendSet(createRegistry(), { images: { use: "zarr", root } });
   const backend = await backends.get("images");
   const chunkShape = [1, ...frames.shape.slice(1)];

@@ -7,6 +7,7 @@ import type { BackendStat } from "../../../src/core/readable-backend.ts";
 import { concurrently } from "../concurrently.ts";
 import { KnownNodes } from "../known-nodes.ts";
 import { isRecord } from "../metadata.ts";
+import type { ZarrNode } from "../nodes.ts";
 import type { ZarrArray } from "../reader-types.ts";
 import { fromAttributes } from "./attributes.ts";
 import type { NgffMultiscale, NgffWell } from "./model.ts";
@@ -21,6 +22,9 @@ export interface BatchFile {
   /** Its place along the axes before y and x. */
   readonly index: readonly number[];
 }
+
+/** The items of a plate by their paths below it. */
+type PlateFiles = ReadonlyMap<string, BatchFile>;
 
 /** What is remembered of a well; as long as the plate gives it the same mark. */
 interface RememberedWell {
@@ -38,6 +42,8 @@ const AT_ONCE = 8;
 export class BatchFiles {
   readonly #nodes: KnownNodes;
   readonly #wells = new Map<string, RememberedWell>();
+  /** The same of whole plates, as long as their metadata is what it was: nodes that are known come back as they are. */
+  readonly #plates = new WeakMap<ZarrNode, PlateFiles>();
 
   /** @param nodes - Finds the nodes of the store; others may use it too. */
   constructor(store: ByteStore, nodes = new KnownNodes(store)) {
@@ -47,31 +53,29 @@ export class BatchFiles {
   /** The item that was saved under a path; `undefined` if none was. */
   async find(path: string, options: OperationOptions = {}): Promise<BatchFile | undefined> {
     for (let plate = parentKey(path); ; plate = parentKey(plate)) {
-      for (const files of await this.#filesOf(plate, options)) {
-        const file = files.get(plate === "" ? path : path.slice(plate.length + 1));
-        if (file !== undefined) return file;
-      }
+      const files = await this.#filesOf(plate, options);
+      const file = files.get(plate === "" ? path : path.slice(plate.length + 1));
+      if (file !== undefined) return file;
       if (plate === "") return undefined;
     }
   }
 
   /** Every item of one plate, by its path below the plate. */
-  async all(plate: string, options: OperationOptions = {}): Promise<ReadonlyMap<string, BatchFile>> {
-    return new Map((await this.#filesOf(plate, options)).flatMap((files) => [...files]));
+  all(plate: string, options: OperationOptions = {}): Promise<ReadonlyMap<string, BatchFile>> {
+    return this.#filesOf(plate, options);
   }
 
   /** What a path is to batches: an item, a folder that items are in, or nothing. */
   async stat(path: string, options: OperationOptions = {}): Promise<BackendStat> {
     for (let plate = parentKey(path); ; plate = parentKey(plate)) {
       const below = plate === "" ? path : path.slice(plate.length + 1);
-      for (const files of await this.#filesOf(plate, options)) {
-        const file = files.get(below);
-        if (file !== undefined) {
-          const { shape, dtype } = await this.#open(file.array, options);
-          return { kind: "file", exists: true, shape: shape.slice(file.index.length), dtype };
-        }
-        for (const name of files.keys()) if (name.startsWith(`${below}/`)) return { kind: "directory", exists: true };
+      const files = await this.#filesOf(plate, options);
+      const file = files.get(below);
+      if (file !== undefined) {
+        const { shape, dtype } = await this.#open(file.array, options);
+        return { kind: "file", exists: true, shape: shape.slice(file.index.length), dtype };
       }
+      for (const name of files.keys()) if (name.startsWith(`${below}/`)) return { kind: "directory", exists: true };
       if (plate === "") return { kind: "missing", exists: false };
     }
   }
@@ -80,13 +84,11 @@ export class BatchFiles {
   async list(directory: string, options: OperationOptions = {}): Promise<Map<string, "file" | "directory">> {
     const names = new Map<string, "file" | "directory">();
     for (let plate = directory; ; plate = parentKey(plate)) {
-      for (const files of await this.#filesOf(plate, options)) {
-        for (const file of files.keys()) {
-          const path = joinKey(plate, file);
-          if (!isInside(path, directory) || path === directory) continue;
-          const [name = "", ...below] = path.slice(directory === "" ? 0 : directory.length + 1).split("/");
-          if (below.length > 0 || !names.has(name)) names.set(name, below.length > 0 ? "directory" : "file");
-        }
+      for (const file of (await this.#filesOf(plate, options)).keys()) {
+        const path = joinKey(plate, file);
+        if (!isInside(path, directory) || path === directory) continue;
+        const [name = "", ...below] = path.slice(directory === "" ? 0 : directory.length + 1).split("/");
+        if (below.length > 0 || !names.has(name)) names.set(name, below.length > 0 ? "directory" : "file");
       }
       if (plate === "") return names;
     }
@@ -99,6 +101,11 @@ export class BatchFiles {
     options: OperationOptions = {},
   ): Promise<NdArray> {
     const array = await this.#open(file.array, options);
+    const axes = array.shape.length - file.index.length;
+    if (selection !== undefined && selection.length > axes) {
+      // Counted without the axes of the batch, of which the caller of a plane knows nothing.
+      throw new StorageError("OUT_OF_RANGE", `${selection.length} selections for an array of ${axes} axes`);
+    }
     const item = await array.read([...file.index, ...(selection ?? [])], options);
     // A chunk may hold more than the item, and nobody wants to keep all of it in memory.
     return item.data.length > item.shape.reduce((product, length) => product * length, 1)
@@ -112,18 +119,27 @@ export class BatchFiles {
     throw new StorageError("NOT_FOUND", `No Zarr array at "${path}", which a plate says to have`, { identifier: path });
   }
 
-  /** The files of each well of a plate, in the order of its wells. */
-  async #filesOf(plate: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>[]> {
+  /** Of two wells with a file of one name, the first has it. */
+  async #filesOf(plate: string, options: OperationOptions): Promise<PlateFiles> {
     const node = await this.#nodes.find(plate, options);
     const { batches } = node?.kind === "group" ? ownAttributes(node.attributes) : {};
-    if (!isRecord(batches)) return [];
+    if (node === undefined || !isRecord(batches)) return new Map();
+    const known = this.#plates.get(node);
+    if (known !== undefined) return known;
     const wells = Object.keys(batches);
     await concurrently(wells, AT_ONCE, async (well) => {
       const key = joinKey(plate, well);
       const mark = String(batches[well]);
       if (this.#wells.get(key)?.mark !== mark) this.#wells.set(key, { mark, files: await this.#read(key, options) });
     });
-    return wells.map((well) => (this.#wells.get(joinKey(plate, well)) as RememberedWell).files);
+    const files = new Map<string, BatchFile>();
+    for (const well of wells) {
+      for (const [file, place] of (this.#wells.get(joinKey(plate, well)) as RememberedWell).files) {
+        if (!files.has(file)) files.set(file, place);
+      }
+    }
+    this.#plates.set(node, files);
+    return files;
   }
 
   async #read(well: string, options: OperationOptions): Promise<ReadonlyMap<string, BatchFile>> {

@@ -87,6 +87,9 @@ export function planBatch(
   const fail = (message: string) => new StorageError("INVALID_DATA", message, context);
   const { row, image, coordinates } = layout;
   const column = String(layout.column);
+  for (const name of ["row", "column"] as const) {
+    if (layout[name] === undefined) throw fail(`The layout has no "${name}": one batch is one well, and says which`);
+  }
   if (dataList.length !== paths.length) throw fail(`${dataList.length} values for ${paths.length} identifiers`);
   if (dataList.length === 0) throw fail("A batch with a layout has at least one item");
   if (!ALPHANUMERIC.test(row)) throw fail(`The row of a well has letters and digits only, got ${JSON.stringify(row)}`);
@@ -152,6 +155,9 @@ export function assemble(
 }
 
 function checkAxes({ axes, image }: BatchLayout, fail: (message: string) => StorageError): void {
+  if (image !== undefined && !axes.some(({ name }) => name === image)) {
+    throw fail(`image is "${image}", and no such axis is among ${axes.map(({ name }) => name).join(", ") || "none"}`);
+  }
   const seen = new Set<string>(["y", "x"]);
   for (const { name, type } of axes) {
     if (typeof name !== "string" || name === "") throw fail(`An axis must have a name, got ${JSON.stringify(name)}`);
@@ -164,9 +170,6 @@ function checkAxes({ axes, image }: BatchLayout, fail: (message: string) => Stor
     if (name !== image && type === undefined && usualTypes[name] === undefined) {
       throw fail(`Axis "${name}" needs a type: pass { name, type }; only t, c and z go without`);
     }
-  }
-  if (image !== undefined && !axes.some(({ name }) => name === image)) {
-    throw fail(`image is "${image}", and no such axis is among ${axes.map(({ name }) => name).join(", ") || "none"}`);
   }
 }
 
@@ -202,6 +205,7 @@ function placesOf(
     if (stray !== undefined) throw fail(`Item ${item} has a coordinate "${stray}", which is no axis of the layout`);
     const place = axes.map(({ name }, axis) => {
       const label = coordinate[name] as BatchLabel;
+      if (label === undefined) throw fail(`Item ${item} has no coordinate "${name}", which is an axis of the layout`);
       const index = (labels[axis] as readonly BatchLabel[]).indexOf(label);
       if (index >= 0) return index;
       const known = JSON.stringify(labels[axis]);

@@ -1,6 +1,6 @@
 /** Writes images in several resolutions. */
 import type { ByteStore, OperationOptions } from "../../../src/core/byte-store.ts";
-import type { ErrorContext } from "../../../src/core/errors.ts";
+import { type ErrorContext, StorageError } from "../../../src/core/errors.ts";
 import { normalizeKey } from "../../../src/core/key.ts";
 import { formatFor } from "../create.ts";
 import { zarrFormatOf } from "./attributes.ts";
@@ -76,7 +76,8 @@ export async function placeImage(
 /**
  * The version for something new: what is asked for, else that of the groups above.
  *
- * @throws A {@link StorageError} `INVALID_DATA` if the group above is of the other version of Zarr.
+ * @throws A {@link StorageError} `INVALID_DATA` if the group above is of the other version of Zarr, or if no such
+ * version is written.
  */
 export async function versionFor(
   store: ByteStore,
@@ -84,6 +85,10 @@ export async function versionFor(
   { version, signal }: OperationOptions & { readonly version?: NgffVersion | undefined },
   usual?: 2 | 3,
 ): Promise<NgffVersion> {
+  if (version !== undefined && version !== "0.4" && version !== "0.5") {
+    const message = `version must be "0.4" or "0.5", got ${JSON.stringify(version)}`;
+    throw new StorageError("INVALID_DATA", message, { backend: store.name, identifier: path });
+  }
   const zarrFormat = version === undefined ? undefined : zarrFormatOf(version);
   return (await formatFor(store, path, { signal, zarrFormat, usual })) === 2 ? "0.4" : "0.5";
 }

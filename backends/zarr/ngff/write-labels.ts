@@ -33,7 +33,7 @@ export interface WriteLabelsOptions extends LevelLayoutOptions, OperationOptions
  * Writes labels of an image. They have its axes, those that the array lacks of length 1, and its levels, and are listed
  * in the group `labels` of the image, after they are written.
  *
- * @param name - Path below that group.
+ * @param name - Name in that group, without `/`.
  * @throws A {@link StorageError} `NOT_FOUND` without an image, `DTYPE_MISMATCH` for other than whole numbers,
  * `SHAPE_MISMATCH`, `INVALID_DATA`, `ALREADY_EXISTS`: nothing was written.
  */
@@ -51,6 +51,10 @@ export async function writeNgffLabels(
   const context = { backend: store.name, operation: "writeLabels", identifier: path };
   checkNdArray(array, context);
   if (!isRelativePath(name)) throw new StorageError("INVALID_KEY", `"${name}" is no name for labels`, context);
+  if (name.includes("/")) {
+    const message = `"${name}" is no name for labels: other programs look for them right below "labels", so it has no "/"`;
+    throw new StorageError("INVALID_DATA", message, context);
+  }
   if (!["u", "i"].includes(dtypes[array.dtype].kind)) {
     throw new StorageError("DTYPE_MISMATCH", `Labels are whole numbers, not ${array.dtype}`, context);
   }
@@ -65,13 +69,12 @@ export async function writeNgffLabels(
   const shapes = await Promise.all(image.levels.map(async (level) => (await level.open({ signal })).shape));
   const labels = expand(array, options.axes, image.axes, context);
   const levels = levelsLike(labels, image, shapes, context);
-  const source = `${"../".repeat(name.split("/").length)}../`;
   const content = {
     multiscales: [multiscaleLike(image, name, method)],
     "image-label": {
       ...(colors === undefined ? {} : { colors }),
       ...(properties === undefined ? {} : { properties }),
-      source: { image: source },
+      source: { image: "../../" },
     },
   };
   const attributes = contentAttributes(version, content, undefined, path);

@@ -131,7 +131,7 @@ function blockWriter(
     concurrently(blocksOf(shape, blockShape), atOnce, async (block) => {
       checkAborted(signal, { operation: "writeImage", identifier: place });
       await keep();
-      await writer.write(block, await read(block), shape, { signal });
+      await writer.write(block, await read(block), () => shape, { signal });
     });
 }
 
@@ -192,7 +192,7 @@ async function writeParts(
     const ready = collector.add(part);
     const bytes = ready.reduce((sum, { array }) => sum + byteLengthOf(array), collector.pendingBytes);
     const atOnce = Math.max(1, Math.min(STEPS_AT_ONCE, Math.floor((maxBytes - bytes) / unitBytes)));
-    await concurrently(ready, atOnce, ({ box, array }) => writer.write(box, array, shape, { signal }));
+    await concurrently(ready, atOnce, ({ box, array }) => writer.write(box, array, () => shape, { signal }));
   }
   collector.finish();
 }

@@ -3,7 +3,7 @@ import type { OperationOptions } from "../../core/byte-store.ts";
 import { isStorageError, type StorageError } from "../../core/errors.ts";
 import { type CatalogDatabase, type OpenDatabaseOptions, openDatabase } from "../database.ts";
 import { readAsLatest } from "../migrations.ts";
-import { parseJson, parseWords } from "../row-json.ts";
+import { lenient, parseJson, parseWords } from "../row-json.ts";
 import { beamtimeSchema, tagsOf } from "../schema.ts";
 import { type IndexEntry, textsIn } from "./index-entry.ts";
 
@@ -63,6 +63,11 @@ export class BeamtimeRuns implements AsyncDisposable {
     return new BeamtimeRuns(database, description);
   }
 
+  /** Where it is, as errors name it. */
+  get location(): string {
+    return this.#database.location;
+  }
+
   /** Up to {@link RUN_PAGE} runs behind a uid, in the order of uids. */
   async page(after: string, { signal }: OperationOptions = {}): Promise<IndexEntry[]> {
     const sql = `${SELECT_RUNS} WHERE r.uid > ? ORDER BY r.uid LIMIT ${RUN_PAGE}`;
@@ -94,6 +99,7 @@ export class BeamtimeRuns implements AsyncDisposable {
 
   #entryOf(row: RunRow): IndexEntry {
     const place = (column: string) => `${column} of run ${row.uid} in "${this.#database.location}"`;
+    // What is no JSON is found by its text.
     const metadata = lenient(() => parseJson(row.metadata, place("metadata")), row.metadata);
     const sampleTags = lenient(() => parseWords(row.sample_tags, place("tags of the sample")), []);
     const extra = lenient(() => parseJson(row.sample_extra, place("extra of the sample")), row.sample_extra);
@@ -113,16 +119,6 @@ export class BeamtimeRuns implements AsyncDisposable {
   }
 }
 
-/** What is no JSON is found by its text: one such row must not keep all others out of the index. */
-function lenient<T>(parse: () => T, otherwise: T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (isStorageError(error, "CORRUPT")) return otherwise;
-    throw error;
-  }
-}
-
 /** True if a beamtime file cannot be read for a reason that lies in the file. */
 export function isFileProblem(error: unknown): error is StorageError {
   return isStorageError(
@@ -132,6 +128,7 @@ export function isFileProblem(error: unknown): error is StorageError {
     "UNSUPPORTED",
     "INVALID_DATA",
     "IS_A_DIRECTORY",
+    "NOT_A_DIRECTORY",
     "PERMISSION_DENIED",
   );
 }

@@ -3,6 +3,7 @@ import type { OperationOptions } from "../../core/byte-store.ts";
 import { runAll, StorageError } from "../../core/errors.ts";
 import type { Catalog } from "../catalog.ts";
 import { type CatalogDatabase, type CatalogTransaction, type OpenDatabaseOptions, openDatabase } from "../database.ts";
+import { publicLocation } from "../location.ts";
 import { migrate, readAsLatest } from "../migrations.ts";
 import { indexSchema } from "./index-schema.ts";
 
@@ -60,7 +61,7 @@ export class IndexConnection {
     };
     await runAll(
       opened.map((opening) => () => close(opening)),
-      `Closing "${this.#location}"`,
+      `Closing "${publicLocation(this.#location)}"`,
     );
   }
 
@@ -88,6 +89,7 @@ export class IndexConnection {
 
   #checkOpen(): void {
     if (!this.#isClosed) return;
-    throw new StorageError("NOT_OPEN", `The index "${this.#location}" is closed`, { identifier: this.#location });
+    const location = publicLocation(this.#location);
+    throw new StorageError("NOT_OPEN", `The index "${location}" is closed`, { identifier: location });
   }
 }

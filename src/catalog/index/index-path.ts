@@ -2,6 +2,7 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StorageError } from "../../core/errors.ts";
+import { publicLocation, schemeOf } from "../location.ts";
 
 /** Paths of one index. */
 export class IndexPaths {
@@ -10,7 +11,7 @@ export class IndexPaths {
 
   /** @param location - Path of the index file, or the URL of its database. */
   constructor(location: string) {
-    this.#folder = isUrl(location) || location === ":memory:" ? undefined : dirname(resolve(location));
+    this.#folder = schemeOf(location) !== undefined || location === ":memory:" ? undefined : dirname(resolve(location));
   }
 
   /**
@@ -27,7 +28,7 @@ export class IndexPaths {
         identifier: path,
       });
     }
-    if (isUrl(path)) return withoutPassword(path);
+    if (schemeOf(path) !== undefined) return publicUrl(path);
     const file = await realPath(resolve(path));
     if (this.#folder === undefined) return file;
     const stored = relative(await realPath(this.#folder), file);
@@ -36,32 +37,25 @@ export class IndexPaths {
 
   /** Where the file is now. */
   async toLocation(stored: string): Promise<string> {
-    if (isUrl(stored) || isAbsolute(stored)) return stored;
+    if (schemeOf(stored) !== undefined || isAbsolute(stored)) return stored;
     if (this.#folder === undefined) return resolve(stored);
     // From where the folder really is: `..` of a link is not what it was written for.
     return join(await realPath(this.#folder), ...stored.split("/"));
   }
 }
 
-function isUrl(location: string): boolean {
-  return /^[a-z][a-z0-9+.-]+:\/\//i.test(location);
+function publicUrl(location: string): string {
+  const shown = publicLocation(location);
+  if (URL.canParse(shown)) return shown;
+  throw new StorageError("INVALID_KEY", `"${shown}" is not the URL of a database`, { identifier: shown });
 }
 
-function withoutPassword(location: string): string {
-  if (!URL.canParse(location)) {
-    throw new StorageError("INVALID_KEY", `"${location.split("@").at(-1)}" is not the URL of a database`);
-  }
-  const url = new URL(location);
-  url.password = "";
-  return url.href;
-}
-
-/** The path without symbolic links, as far as it exists. */
+/** The path without symbolic links, as far as it exists and may be looked at. */
 async function realPath(path: string): Promise<string> {
   try {
     return await realpath(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  } catch {
+    // Not there, below a file, longer than a path can be, closed to us: the file itself need not exist.
     const parent = dirname(path);
     return parent === path ? path : join(await realPath(parent), basename(path));
   }

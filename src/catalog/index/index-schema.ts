@@ -10,35 +10,35 @@ import { textDialects } from "./index-dialect.ts";
 /** Version 1: the tables of resonance, whose index never went further. */
 const first: Migration = {
   to: 1,
-  apply: async (transaction, { identity, integer, real }) => {
+  apply: async (transaction, { identity, text, integer, real }) => {
     for (const statement of [
       `CREATE TABLE IF NOT EXISTS researchers (
         id ${identity},
-        name TEXT NOT NULL UNIQUE,
-        email TEXT,
-        orcid TEXT,
-        affiliation TEXT,
-        root_path TEXT NOT NULL,
-        extra TEXT
+        name ${text} NOT NULL UNIQUE,
+        email ${text},
+        orcid ${text},
+        affiliation ${text},
+        root_path ${text} NOT NULL,
+        extra ${text}
       )`,
       `CREATE TABLE IF NOT EXISTS beamtimes (
         id ${identity},
         researcher_id ${integer} NOT NULL REFERENCES researchers(id) ON DELETE CASCADE,
-        label TEXT NOT NULL,
-        db_path TEXT NOT NULL UNIQUE,
+        label ${text} NOT NULL,
+        db_path ${text} NOT NULL UNIQUE,
         time_start ${real},
         time_stop ${real},
-        description TEXT,
-        extra TEXT
+        description ${text},
+        extra ${text}
       )`,
       `CREATE TABLE IF NOT EXISTS runs_index (
-        uid TEXT PRIMARY KEY,
+        uid ${text} PRIMARY KEY,
         researcher_id ${integer} REFERENCES researchers(id) ON DELETE CASCADE,
         beamtime_id ${integer} REFERENCES beamtimes(id) ON DELETE CASCADE,
-        plan_name TEXT,
-        sample_name TEXT,
+        plan_name ${text},
+        sample_name ${text},
         time_start ${real} NOT NULL,
-        tags TEXT
+        tags ${text}
       )`,
     ]) {
       await transaction.run(statement);
@@ -52,13 +52,13 @@ const second: Migration = {
   apply: async (transaction, dialect) => {
     // A file of version 0 may have all tables: another program may have made them and not said so.
     await first.apply(transaction, dialect);
-    const { real, integer } = dialect;
+    const { text, real, integer } = dialect;
     for (const [column, type] of [
       ["position", integer],
       ["time_stop", real],
-      ["exit_status", "TEXT"],
+      ["exit_status", text],
       ["num_events", integer],
-      ["fingerprint", "TEXT"],
+      ["fingerprint", text],
     ] as const) {
       await addColumn(transaction, dialect, "runs_index", column, type);
     }

@@ -2,6 +2,7 @@
 import type { OperationOptions } from "../../core/byte-store.ts";
 import { StorageError } from "../../core/errors.ts";
 import type { OpenDatabaseOptions } from "../database.ts";
+import { publicLocation } from "../location.ts";
 import type { CatalogRun } from "../run.ts";
 import { BeamtimeRuns } from "./beamtime-runs.ts";
 import { type SyncCounts, syncBeamtime } from "./beamtime-sync.ts";
@@ -70,7 +71,7 @@ export interface AttachOptions {
  * @see resonance `api/data/writer.py`, `IndexWriter`
  */
 export class IndexWriter implements AsyncDisposable {
-  /** Path of the index file, or URL of its database. */
+  /** Path of the index file, or URL of its database, without its password. */
   readonly location: string;
   readonly #connection: IndexConnection;
   readonly #paths: IndexPaths;
@@ -78,7 +79,7 @@ export class IndexWriter implements AsyncDisposable {
 
   /** @param location - Path of the index file, which is made if it is not there; or the URL of a database. */
   constructor(location: string, options: IndexWriterOptions = {}) {
-    this.location = location;
+    this.location = publicLocation(location);
     const { time = () => Date.now() / 1000, ...databaseOptions } = options;
     this.#now = time;
     this.#connection = new IndexConnection(location, databaseOptions);

@@ -31,9 +31,14 @@ export async function repairIndex(
   const steps = { "not-indexed": "added", changed: "updated", gone: "removed", elsewhere: "elsewhere" } as const;
   for (const beamtime of beamtimes) {
     const found = { added: 0, updated: 0, removed: 0, elsewhere: 0 };
+    let unread: FileProblem | undefined;
     for await (const problem of verifyIndex(database, [beamtime], options)) {
       if ("uid" in problem) found[steps[problem.kind]]++;
-      else unreadable.push(problem);
+      else unread = problem;
+    }
+    if (unread !== undefined) {
+      unreadable.push(unread);
+      continue;
     }
     report.elsewhere += found.elsewhere;
     const done =

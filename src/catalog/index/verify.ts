@@ -53,6 +53,10 @@ export async function* verifyIndex(
         for (const { uid } of changed) yield { kind: "changed", beamtime, uid };
         for (const { uid } of elsewhere) yield { kind: "elsewhere", beamtime, uid };
       }
+    } catch (error) {
+      // A page in its middle may be damaged. What is wrong with the index itself ends it all.
+      if (!isFileProblem(error) || error.identifier !== runs.location) throw error;
+      yield { kind: "unreadable-file", beamtime, error };
     } finally {
       await runs.close();
     }

@@ -1,6 +1,7 @@
 /** `sluice acquire` */
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { StorageError } from "../../core/errors.ts";
 import type { RunProgress, RunSummary } from "../../session/plans/run.ts";
 import type { Preview } from "../../session/preview.ts";
 import type { Session } from "../../session/session.ts";
@@ -26,7 +27,8 @@ export async function acquire(
 ): Promise<number> {
   // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
   const { openSession, writePreview } = await import("../../session/index.ts");
-  const session = await openSession(file, { signal, discover: options.discover });
+  const onCatalogError = ({ code, message }: StorageError) => terminal.say(`Catalogue: ${code}: ${message}`);
+  const session = await openSession(file, { signal, discover: options.discover, onCatalogError });
   try {
     for (const { message } of session.discovery?.problems ?? []) terminal.say(message);
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
@@ -35,9 +37,12 @@ export async function acquire(
     const summary = await session.run(chosen, { signal, onProgress: progressTo(terminal) });
     const preview = await writePreview(session, summary, { frame: -1 });
     const next = nextCommand(summary);
-    terminal.print({ ...summary, preview, next }, report(session, summary, preview, next));
-    if (summary.exitStatus === "success") return exitCodes.ok;
-    return signal.aborted ? exitCodes.interrupted : exitCodes.failed;
+    const { catalog: found } = summary;
+    const catalog = found && { ...found, ...(found.error === undefined ? {} : { error: found.error.toJSON() }) };
+    terminal.print({ ...summary, catalog, preview, next }, report(session, summary, preview, next));
+    if (signal.aborted) return exitCodes.interrupted;
+    // The frames are safe; that the run cannot be found again is a failure all the same.
+    return summary.exitStatus === "success" && found?.error === undefined ? exitCodes.ok : exitCodes.failed;
   } finally {
     await session.close();
   }
@@ -79,10 +84,20 @@ function report(
       ([group, uri]) => `Data        ${dataLocation(uri)}${group === "default" ? "" : ` (${group})`}`,
     ),
     ...(summary.folder === undefined ? [] : [`Documents   ${shown(summary.folder)}/documents.jsonl`]),
+    ...catalogLines(summary),
     ...(preview === undefined ? [] : [previewLine(preview)]),
     `Throughput  ${formatRate(bytes, seconds)}, ${(seconds > 0 ? frames / seconds : 0).toFixed(0)} frames a second`,
     ...(next === undefined ? [] : ["", `Try next    ${next}`]),
   ];
+}
+
+/** How to find the run again. */
+function catalogLines({ catalog }: RunSummary): string[] {
+  if (catalog === undefined) return [];
+  const { location, runUid, error } = catalog;
+  if (runUid === undefined) return [`Catalogue   not in ${shown(location)}: ${error?.code}`];
+  const partly = error === undefined ? "" : ` (not all of it: ${error.code})`;
+  return [`Catalogue   npx sluice runs show ${runUid.slice(0, 8)} --catalog ${quote(shown(location))}${partly}`];
 }
 
 function previewLine({ path, device, frame, black, white }: Preview): string {

@@ -1,5 +1,6 @@
 /** `sluice doctor SESSION` */
 import { unknownName } from "../../../registry/registry.ts";
+import type { CatalogCheck } from "../catalog-check.ts";
 import type { CommandContext } from "../command-line.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatDuration, formatTable, plural } from "../format.ts";
@@ -25,8 +26,9 @@ export async function doctorSession(
   { terminal, signal }: CommandContext,
 ): Promise<number> {
   const { openSession } = await import("../../session/index.ts");
+  const { checkCatalog } = await import("../catalog-check.ts");
   const { sessionRates } = await import("../rates/session-rates.ts");
-  const session = await openSession(file, { signal, discover });
+  const session = await openSession(file, { signal, discover, catalog: false });
   try {
     for (const name of backend) {
       if (!session.backends.has(name)) throw unknownName("backend", name, session.backends.keys());
@@ -40,14 +42,22 @@ export async function doctorSession(
       signal,
       onStep: (step) => terminal.progress(step),
     });
-    terminal.print(documentOf(session.name, rates), linesOf(session.name, rates));
-    return rates.keepsUp ? exitCodes.ok : exitCodes.failed;
+    const catalog = await checkCatalog(session);
+    const lines = catalog === undefined ? [] : ["", catalogLine(catalog)];
+    const document = { ...documentOf(session.name, rates), ...(catalog === undefined ? {} : { catalog }) };
+    terminal.print(document, [...linesOf(session.name, rates), ...lines]);
+    return rates.keepsUp && catalog?.state !== "unusable" ? exitCodes.ok : exitCodes.failed;
   } finally {
     await session.close();
   }
 }
 
-function documentOf(session: string, { cameras, places, keepsUp }: SessionRates): unknown {
+function catalogLine({ location, state, error }: CatalogCheck): string {
+  const found = { ready: "can be written", new: "is made when the session opens" };
+  return `Catalogue ${location}: ${state === "unusable" ? `${error?.code}: ${error?.message}` : found[state]}`;
+}
+
+function documentOf(session: string, { cameras, places, keepsUp }: SessionRates): object {
   return {
     session,
     cameras: cameras.map(({ device, source, group, frameBytes, framesPerSecond }) => ({

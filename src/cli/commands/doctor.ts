@@ -19,6 +19,7 @@ const packages: readonly { readonly name: string; readonly purpose: string; read
   { name: "@aws-sdk/client-s3", purpose: "buckets", range: "~3.1162.0" },
   { name: "@aws-sdk/s3-request-presigner", purpose: "URLs that let their holder reach one key", range: "~3.1162.0" },
   { name: "ws", purpose: "viewers over WebSockets", range: "^8.23" },
+  { name: "better-sqlite3", purpose: "catalogues, on Node without SQLite of its own", range: "12" },
 ];
 
 /** The oldest Node that Sluice is tested with. */

@@ -1,4 +1,5 @@
 /** `sluice recover` */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DiskMaintenance, Leftover } from "../../../backends/disk/index.ts";
@@ -70,6 +71,14 @@ export async function recover(
       },
     );
   }
+  const root = fileURLToPath(place.store.uri(""));
+  if (!existsSync(join(root, place.key))) {
+    // To somebody who mistyped a name, "0 leftovers" would say that nothing was lost.
+    throw new StorageError("NOT_FOUND", `No "${address}" to look through`, {
+      operation: "recover",
+      identifier: address,
+    });
+  }
   const search = { prefix: place.key, olderThanMs: hours, signal };
   const found: Leftover[] = [];
   if (options.remove) found.push(...(await place.store.removeLeftovers(search)));
@@ -77,7 +86,6 @@ export async function recover(
   const arrays = await recoverZarr(place.store, { ...options, path: place.key, olderThanMs: hours, signal });
   const byteLength = found.reduce((sum, leftover) => sum + leftover.byteLength, 0);
   const verdict = options.remove ? "removed" : found.length > 0 ? "found; --remove removes what is listed" : "found";
-  const root = fileURLToPath(place.store.uri(""));
   terminal.print({ address, removed: options.remove ?? false, leftovers: found, arrays }, [
     ...arrayLines(arrays, options),
     ...found.map(({ path, byteLength }) => `${join(root, path)}  ${formatBytes(byteLength)}`),

@@ -1,6 +1,7 @@
 /** What a plan gets and what it gives back. */
 import type { Document } from "../../core/documents.ts";
 import type { Session } from "../session.ts";
+import type { CatalogReport } from "../session-catalog.ts";
 
 /** How far a run is. */
 export interface RunProgress {
@@ -56,6 +57,8 @@ export interface RunSummary {
   readonly events: number;
   /** From the first frame to the closed store. */
   readonly seconds: number;
+  /** What the catalogue has of it; `undefined` for a session without one. Filled in by the session, not by the plan. */
+  readonly catalog?: CatalogReport | undefined;
 }
 
 /** A plan: does things with the devices of a session. */

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
-import { connect } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { connect, Server } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { StreamBackend } from "../../../backends/stream/backend.ts";
 import { startFrame } from "../../../backends/stream/frame.ts";
@@ -62,6 +62,20 @@ async function stranger(url: string) {
 }
 
 describe("the door", () => {
+  it("goes on listening when a connection cannot be taken in", async () => {
+    const listens = vi.spyOn(Server.prototype, "listen");
+    const { url, receiver } = await listening();
+    const [server] = listens.mock.contexts;
+    listens.mockRestore();
+    // As the system says it when a process has no file descriptors left; thrown where nobody listens.
+    for (let i = 0; i < 3; i++)
+      (server as Server).emit("error", Object.assign(new Error("accept"), { code: "EMFILE" }));
+    const served = receiver.serve(() => {});
+    await sending(url).save({ a: 1 }, "a");
+    await receiver.close();
+    await served;
+  });
+
   it("is shut to web pages, unless their origin was named", async () => {
     const { url } = await listening({ origins: ["https://viewer.example.org"] });
     expect(await handshake(url, {})).toBe(101);

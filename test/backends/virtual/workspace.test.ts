@@ -35,6 +35,15 @@ async function planes<T extends MemoryBackend>(memory: T) {
   return { memory, stack, workspace: await over(memory, entries) };
 }
 
+it.each([CountedMemory, RegionMemory])("cuts a selection out of the part that a path shows: %o", async (Memory) => {
+  const { stack, workspace } = await planes(new Memory());
+  const selection = [[1, 3], -1] as const;
+  const wanted = (z: number) => bitsOf(sliceArray(sliceArray(stack, [z]), selection));
+  expect(bitsOf((await workspace.load("z2.tif", { selection })) as NdArray)).toEqual(wanted(2));
+  const batch = (await workspace.loadBatch(["z2.tif", "z0.tif"], { selection })) as NdArray[];
+  expect(batch.map((array) => bitsOf(array))).toEqual([wanted(2), wanted(0)]);
+});
+
 describe("a reference", () => {
   let folder: string;
   beforeAll(async () => {

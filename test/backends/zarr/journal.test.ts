@@ -100,7 +100,22 @@ describe("an open shard", () => {
 
   /** A writer whose store was closed under it: what it had announced is set aside, as after a kill. */
   async function orphan(count: number, options: ZarrOptions = {}): Promise<DiskStore> {
-    const { store, writer } = await recording(count, options);
+    const whole = options.shardBytes === undefined ? 0 : count - (count % (options.shardBytes / 512));
+    let show = () => {};
+    const shown = new Promise<void>((resolve) => (show = resolve));
+    class Watched extends DiskStore {
+      override async write(...args: Parameters<DiskStore["write"]>): ReturnType<DiskStore["write"]> {
+        const written = await super.write(...args);
+        const [key] = args;
+        const { shape } =
+          key === "cam/zarr.json" ? ((await readJson(this, key)) as { shape: number[] }) : { shape: [] };
+        if (shape[0] === whole) show();
+        return written;
+      }
+    }
+    const { store, writer } = await recording(count, options, new Watched({ root }));
+    // Frames are announced before their shard is shown.
+    await shown;
     await store.close();
     await expect(writer.close()).rejects.toThrow();
     return new DiskStore({ root });

@@ -10,6 +10,7 @@ import { type IndexFilter, searchStatement } from "../../../src/catalog/index/in
 import { IndexWriter } from "../../../src/catalog/index/index-writer.ts";
 import { parseSearchText, wordsOf } from "../../../src/catalog/index/search-text.ts";
 import { openSqlite } from "../../../src/sqlite/open.ts";
+import { catalogEngines } from "../../support/catalog-engines.ts";
 import { rejectionOf } from "../../support/rejection.ts";
 import { type TestRun, writeBeamtime } from "./beamtime-files.ts";
 
@@ -101,139 +102,143 @@ function isMeant(run: ModelRun, filter: IndexFilter): boolean {
   );
 }
 
-describe("a search", () => {
-  it("finds what a plain filter finds, newest first, on pages of any size", async () => {
-    let count = 0;
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(anyRun, { maxLength: 25 }),
-        fc.array(anyRun, { maxLength: 5 }),
-        fc.array(anyFilter, { minLength: 5, maxLength: 15 }),
-        fc.integer({ min: 1, max: 7 }),
-        async (drawn, redrawn, filters, limit) => {
-          const home = join(folder, String(++count));
-          await mkdir(home);
-          const index = new IndexWriter(join(home, "index.db"));
-          await index.registerResearcher("Anna", home);
-          await index.registerResearcher("Ben", home);
-          const path = (beamtime: number) => join(home, `${beamtime}.db`);
-          for (const [i, label] of ["B0", "same", "same"].entries()) {
-            await index.registerBeamtime(i === 0 ? 1 : 2, label, path(i));
-          }
-          const runs = new Map<string, ModelRun>();
-          // Some runs are written twice, with other contents, and indexed in between.
-          for (const batch of [drawn, redrawn]) {
-            const written: ModelRun[] = batch.map(({ note, ...run }, i) => {
-              const beamtime = runs.get(`run-${i}`)?.beamtime ?? run.beamtime;
-              return { uid: `run-${i}`, ...run, beamtime, metadata: { note } } as ModelRun;
-            });
-            for (const run of written) runs.set(run.uid, run);
-            for (const i of [0, 1, 2]) {
-              await writeBeamtime(
-                path(i),
-                written.filter(({ beamtime }) => beamtime === i),
-              );
-              await index.reindex(path(i));
+describe.each(catalogEngines)("in $name", ({ name: engine, prepare, newIndex }) => {
+  prepare();
+
+  describe("a search", () => {
+    it("finds what a plain filter finds, newest first, on pages of any size", async () => {
+      let count = 0;
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(anyRun, { maxLength: 25 }),
+          fc.array(anyRun, { maxLength: 5 }),
+          fc.array(anyFilter, { minLength: 5, maxLength: 15 }),
+          fc.integer({ min: 1, max: 7 }),
+          async (drawn, redrawn, filters, limit) => {
+            const home = join(folder, String(++count));
+            await mkdir(home);
+            const index = new IndexWriter(newIndex(home));
+            await index.registerResearcher("Anna", home);
+            await index.registerResearcher("Ben", home);
+            const path = (beamtime: number) => join(home, `${beamtime}.db`);
+            for (const [i, label] of ["B0", "same", "same"].entries()) {
+              await index.registerBeamtime(i === 0 ? 1 : 2, label, path(i));
             }
-          }
-          for (const filter of [{}, ...filters]) {
-            const found: string[] = [];
-            let cursor: string | undefined;
-            do {
-              const page = await index.search({ ...filter, limit, cursor });
-              found.push(...page.runs.map(({ uid }) => uid));
-              expect(page.runs.length === limit || page.cursor === undefined).toBe(true);
-              cursor = page.cursor;
-            } while (cursor !== undefined);
-            const meant = [...runs.values()].filter((run) => isMeant(run, filter));
-            expect([...found].sort()).toEqual(meant.map(({ uid }) => uid).sort());
-            const ms = found.map((uid) => Math.floor((runs.get(uid)?.time as number) * 1000));
-            expect(ms).toEqual([...ms].sort((a, b) => b - a));
-          }
-          await index.close();
-          await rm(home, { recursive: true });
-        },
-      ),
-      { numRuns: 25 },
-    );
-  }, 60_000);
-});
-
-describe("pages", () => {
-  let index: IndexWriter;
-  let db: string;
-  beforeAll(async () => {
-    db = join(folder, "pages.db");
-    index = new IndexWriter(join(folder, "pages-index.db"));
-    await index.registerBeamtime(await index.registerResearcher("Anna", folder), "A", db);
-    await writeBeamtime(
-      db,
-      Array.from({ length: 30 }, (_, i) => ({
-        uid: `run-${String(i).padStart(2, "0")}`,
-        time: 1000 + Math.floor(i / 3),
-      })),
-    );
-    await index.reindex(db);
-  });
-  afterAll(() => index.close());
-
-  it("stay as they are while runs are added, changed and indexed again", async () => {
-    const before = (await index.search({ limit: 30 })).runs.map(({ uid }) => uid);
-    const first = await index.search({ limit: 10 });
-    await writeBeamtime(db, [
-      { uid: "new", time: 5000 },
-      { uid: "older", time: 1 },
-      { uid: "run-29", time: 1009, plan: "x" },
-    ]);
-    await index.reindex(db);
-    const second = await index.search({ limit: 10, cursor: first.cursor });
-    const third = await index.search({ limit: 11, cursor: second.cursor });
-    expect([first, second, third].flatMap(({ runs }) => runs.map(({ uid }) => uid))).toEqual([...before, "older"]);
-    expect(third.cursor).toBeUndefined();
+            const runs = new Map<string, ModelRun>();
+            // Some runs are written twice, with other contents, and indexed in between.
+            for (const batch of [drawn, redrawn]) {
+              const written: ModelRun[] = batch.map(({ note, ...run }, i) => {
+                const beamtime = runs.get(`run-${i}`)?.beamtime ?? run.beamtime;
+                return { uid: `run-${i}`, ...run, beamtime, metadata: { note } } as ModelRun;
+              });
+              for (const run of written) runs.set(run.uid, run);
+              for (const i of [0, 1, 2]) {
+                await writeBeamtime(
+                  path(i),
+                  written.filter(({ beamtime }) => beamtime === i),
+                );
+                await index.reindex(path(i));
+              }
+            }
+            for (const filter of [{}, ...filters]) {
+              const found: string[] = [];
+              let cursor: string | undefined;
+              do {
+                const page = await index.search({ ...filter, limit, cursor });
+                found.push(...page.runs.map(({ uid }) => uid));
+                expect(page.runs.length === limit || page.cursor === undefined).toBe(true);
+                cursor = page.cursor;
+              } while (cursor !== undefined);
+              const meant = [...runs.values()].filter((run) => isMeant(run, filter));
+              expect([...found].sort()).toEqual(meant.map(({ uid }) => uid).sort());
+              const ms = found.map((uid) => Math.floor((runs.get(uid)?.time as number) * 1000));
+              expect(ms).toEqual([...ms].sort((a, b) => b - a));
+            }
+            await index.close();
+            await rm(home, { recursive: true });
+          },
+        ),
+        { numRuns: 25 },
+      );
+    }, 60_000);
   });
 
-  it("are refused with a cursor of another search, or none at all", async () => {
-    const { cursor } = await index.search({ plan: "scan", limit: 2 });
-    expect(await rejectionOf(index.search({ plan: "x", cursor }))).toMatchObject({ code: "INVALID_DATA" });
-    for (const wrong of ["", "x", "WzFd", Buffer.from('[1,5,"5;DROP"]').toString("base64url")]) {
-      expect(await rejectionOf(index.search({ cursor: wrong }))).toMatchObject({ code: "INVALID_DATA" });
-    }
-  });
+  describe("pages", () => {
+    let index: IndexWriter;
+    let db: string;
+    beforeAll(async () => {
+      db = join(folder, `pages-${engine}.db`);
+      index = new IndexWriter(newIndex(folder));
+      await index.registerBeamtime(await index.registerResearcher("Anna", folder), "A", db);
+      await writeBeamtime(
+        db,
+        Array.from({ length: 30 }, (_, i) => ({
+          uid: `run-${String(i).padStart(2, "0")}`,
+          time: 1000 + Math.floor(i / 3),
+        })),
+      );
+      await index.reindex(db);
+    });
+    afterAll(() => index.close());
 
-  it("follow each other whatever kind of object a condition is, and in whatever order conditions come", async () => {
-    const tags = Object.create(null) as object;
-    const { cursor } = await index.search({ tags, to: 2000, limit: 2 });
-    expect((await index.search({ limit: 2, to: 2000, tags, cursor })).runs).toHaveLength(2);
-  });
+    it("stay as they are while runs are added, changed and indexed again", async () => {
+      const before = (await index.search({ limit: 30 })).runs.map(({ uid }) => uid);
+      const first = await index.search({ limit: 10 });
+      await writeBeamtime(db, [
+        { uid: "new", time: 5000 },
+        { uid: "older", time: 1 },
+        { uid: "run-29", time: 1009, plan: "x" },
+      ]);
+      await index.reindex(db);
+      const second = await index.search({ limit: 10, cursor: first.cursor });
+      const third = await index.search({ limit: 11, cursor: second.cursor });
+      expect([first, second, third].flatMap(({ runs }) => runs.map(({ uid }) => uid))).toEqual([...before, "older"]);
+      expect(third.cursor).toBeUndefined();
+    });
 
-  it("have a size, and a filter has names that are known", async () => {
-    for (const limit of [0, -1, 1.5, 10_001, Number.NaN]) {
-      expect(await rejectionOf(index.search({ limit }))).toMatchObject({ code: "OUT_OF_RANGE" });
-    }
-    const wrong = [
-      { colour: "red" },
-      { researcher: 1.5 },
-      { beamtime: {} },
-      { tags: ["a"] },
-      { from: "today" },
-      { text: 5 },
-    ];
-    for (const filter of wrong) {
-      expect(await rejectionOf(index.search(filter as never))).toMatchObject({ code: "INVALID_DATA" });
-    }
-    const tooMuch = Array.from({ length: 1001 }, (_, i) => `w${i}`).join(" ");
-    expect(await rejectionOf(index.search({ text: tooMuch }))).toMatchObject({ code: "OUT_OF_RANGE" });
-  });
+    it("are refused with a cursor of another search, or none at all", async () => {
+      const { cursor } = await index.search({ plan: "scan", limit: 2 });
+      expect(await rejectionOf(index.search({ plan: "x", cursor }))).toMatchObject({ code: "INVALID_DATA" });
+      for (const wrong of ["", "x", "WzFd", Buffer.from('[1,5,"5;DROP"]').toString("base64url")]) {
+        expect(await rejectionOf(index.search({ cursor: wrong }))).toMatchObject({ code: "INVALID_DATA" });
+      }
+    });
 
-  it("end at once when the signal fires", async () => {
-    const aborted = { signal: AbortSignal.abort() };
-    expect(await rejectionOf(index.search(aborted))).toMatchObject({ code: "ABORTED" });
-    expect(await rejectionOf(index.search({ text: "scan", ...aborted }))).toMatchObject({ code: "ABORTED" });
-  });
+    it("follow each other whatever kind of object a condition is, and in whatever order conditions come", async () => {
+      const tags = Object.create(null) as object;
+      const { cursor } = await index.search({ tags, to: 2000, limit: 2 });
+      expect((await index.search({ limit: 2, to: 2000, tags, cursor })).runs).toHaveLength(2);
+    });
 
-  it("are empty for text without a letter or digit, and whole for blanks", async () => {
-    expect((await index.search({ text: "--- !" })).runs).toEqual([]);
-    expect((await index.search({ text: "  " })).runs).not.toEqual([]);
+    it("have a size, and a filter has names that are known", async () => {
+      for (const limit of [0, -1, 1.5, 10_001, Number.NaN]) {
+        expect(await rejectionOf(index.search({ limit }))).toMatchObject({ code: "OUT_OF_RANGE" });
+      }
+      const wrong = [
+        { colour: "red" },
+        { researcher: 1.5 },
+        { beamtime: {} },
+        { tags: ["a"] },
+        { from: "today" },
+        { text: 5 },
+      ];
+      for (const filter of wrong) {
+        expect(await rejectionOf(index.search(filter as never))).toMatchObject({ code: "INVALID_DATA" });
+      }
+      const tooMuch = Array.from({ length: 1001 }, (_, i) => `w${i}`).join(" ");
+      expect(await rejectionOf(index.search({ text: tooMuch }))).toMatchObject({ code: "OUT_OF_RANGE" });
+    });
+
+    it("end at once when the signal fires", async () => {
+      const aborted = { signal: AbortSignal.abort() };
+      expect(await rejectionOf(index.search(aborted))).toMatchObject({ code: "ABORTED" });
+      expect(await rejectionOf(index.search({ text: "scan", ...aborted }))).toMatchObject({ code: "ABORTED" });
+    });
+
+    it("are empty for text without a letter or digit, and whole for blanks", async () => {
+      expect((await index.search({ text: "--- !" })).runs).toEqual([]);
+      expect((await index.search({ text: "  " })).runs).not.toEqual([]);
+    });
   });
 });
 

@@ -125,6 +125,7 @@ describe.each(["memory", "disk"] as const)("an image, in %s", (kind) => {
       [() => writeImage(store, "i", image, { method: "median" as "mean" }), "INVALID_DATA"],
       [() => writeImage(store, "i", image, { chunkShape: [2] }), "INVALID_DATA"],
       [() => writeImage(store, "i", image, { version: "0.4", shardShape: [4, 4] }), "INVALID_DATA"],
+      [() => writeImage(store, "i", image, { version: "0.6" as "0.5" }), "INVALID_DATA"],
       [() => writeImage(store, "i", zeros([4], "uint8")), "INVALID_DATA"],
       [() => writeImage(store, "i", zeros([2, 2], "bool"), { method: "mean" }), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", image), "NOT_FOUND"],
@@ -152,6 +153,7 @@ describe.each(["memory", "disk"] as const)("an image, in %s", (kind) => {
     const refused: [() => Promise<void>, string][] = [
       [() => writeLabels(store, "i", "n", zeros([8, 7], "uint8")), "SHAPE_MISMATCH"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "float32")), "DTYPE_MISMATCH"],
+      [() => writeLabels(store, "i", "a/b", zeros([8, 8], "uint8")), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "bool")), "DTYPE_MISMATCH"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "uint8"), { axes: ["x", "y"] }), "INVALID_DATA"],
       [() => writeLabels(store, "i", "n", zeros([8, 8], "uint8"), { method: "mean" as "mode" }), "INVALID_DATA"],

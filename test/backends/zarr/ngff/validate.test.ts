@@ -195,6 +195,12 @@ describe.each(["0.4", "0.5"] as const)("the validator, of OME-NGFF %s", (version
     put("b/OME", { series: "1" });
     const codes = (await validateNgff(await storeOf(documents), "b")).violations.map(({ code }) => code);
     expect(codes).toContain("layout-series");
+    put("b", layout);
+    put("b/OME", { series: ["1"] });
+    const store = await storeOf(documents);
+    await store.write("b/OME/METADATA.ome.xml", new TextEncoder().encode("no XML"));
+    const described = (await validateNgff(store, "b")).violations;
+    expect(described).toMatchObject([{ code: "layout-metadata", path: "b/OME" }]);
   });
 
   it("checks attributes alone", () => {
@@ -217,7 +223,7 @@ describe("the validator", () => {
 
   it("has a planted violation for every rule", () => {
     const planted = [...mutants, ...mutants04, ...mutants05].map(([rule]) => rule as string);
-    const elsewhere = ["layout-version", "layout-series"];
+    const elsewhere = ["layout-version", "layout-series", "layout-metadata"];
     expect(Object.keys(ngffRules).filter((rule) => !planted.includes(rule) && !elsewhere.includes(rule))).toEqual([]);
   });
 });

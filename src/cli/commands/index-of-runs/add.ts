@@ -1,0 +1,37 @@
+/** `sluice index add` */
+import { basename, dirname, extname, resolve } from "node:path";
+import { Catalog } from "../../../catalog/index.ts";
+import type { CommandContext } from "../../command-line.ts";
+import { plural } from "../../format.ts";
+import { type IndexOptions, openIndex } from "../../open-catalog.ts";
+
+/** Options of `sluice index add`. */
+export interface AddBeamtimeOptions extends IndexOptions {
+  readonly researcher: string;
+  readonly label?: string | undefined;
+  readonly description?: string | undefined;
+  readonly root?: string | undefined;
+  readonly email?: string | undefined;
+  readonly orcid?: string | undefined;
+  readonly affiliation?: string | undefined;
+}
+
+/** Registers a beamtime with its researcher, and indexes its runs. */
+export async function addBeamtime(
+  file: string,
+  options: AddBeamtimeOptions,
+  { terminal, signal }: CommandContext,
+): Promise<undefined> {
+  const { researcher, label = basename(file, extname(file)), root = dirname(resolve(file)), description } = options;
+  const { email, orcid, affiliation } = options;
+  // Before the index is made or changed: what is no beamtime file is not registered.
+  await (await Catalog.open(file)).close();
+  await using index = await openIndex(options, terminal);
+  const researcherId = await index.registerResearcher(researcher, root, { email, orcid, affiliation });
+  const beamtimeId = await index.registerBeamtime(researcherId, label, file, { description });
+  const counts = await index.reindex(file, { signal });
+  terminal.print({ index: index.location, researcherId, beamtimeId, ...counts }, [
+    `Beamtime "${label}" of ${researcher}: ${plural(counts.added, "run")} added, ${counts.updated} updated, ${counts.removed} removed`,
+  ]);
+  return undefined;
+}

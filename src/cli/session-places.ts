@@ -1,0 +1,38 @@
+/** What commands use of a session file without opening the session. Heavy: reads YAML and checks it. */
+import { dirname, resolve } from "node:path";
+import { loadPlugins } from "../../registry/plugins.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { InstanceConfig } from "../core/descriptor.ts";
+import { locationOf } from "../session/catalog-location.ts";
+import { configError } from "../session/mistakes.ts";
+import { readConfig } from "../session/read-config.ts";
+import { checkSession } from "../session/schema.ts";
+
+/** Databases that a session file names: paths, absolute, or URLs. */
+export interface SessionDatabases {
+  /** The beamtime file. */
+  readonly catalog?: string | undefined;
+  /** The master index. */
+  readonly index?: string | undefined;
+}
+
+/** The parts of a session file that commands use. */
+export interface SessionPlaces extends SessionDatabases {
+  /** The named backends. */
+  readonly backends: Readonly<Record<string, InstanceConfig>>;
+}
+
+/**
+ * Reads a session file and registers its plug-ins.
+ *
+ * @param registry - Gets the plug-ins.
+ * @throws A {@link StorageError}: `NOT_FOUND` or `CONFIG_INVALID`.
+ */
+export async function readSessionPlaces(file: string, registry: Registry): Promise<SessionPlaces> {
+  const { config, mistakes } = checkSession(await readConfig(file));
+  if (config === undefined) throw configError(file, mistakes);
+  await loadPlugins(registry, config.plugins, { base: resolve(file), override: false });
+  const { path, index } = config.catalog ?? {};
+  const at = (location: string | undefined) => location && locationOf(location, dirname(resolve(file)));
+  return { backends: config.backends, catalog: at(path), index: at(index) };
+}
