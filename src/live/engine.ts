@@ -90,7 +90,7 @@ export interface NewScan {
 export interface Transition {
   /** States from which it is allowed. */
   readonly from: readonly ScanState[];
-  /** A later state. */
+  /** A later state; or the same one, up to STARTED, to publish other info or more streams. */
   readonly to: ScanState;
   /** Takes the place of the info. */
   readonly info?: JsonObject | undefined;
@@ -141,7 +141,8 @@ export interface LiveEngine extends AsyncDisposable {
   createScan(scan: NewScan, options?: CallOptions): Promise<HistoryEntry>;
 
   /**
-   * Changes the state, if it is one of `from`. A change to STOPPED or CLOSED seals every stream of the scan in the same
+   * Changes the state, if it is one of `from`. A change that says nothing new is refused: one to the state that the scan
+   * has needs `info` or `streams`, and none is possible any more from STOPPED on. A change to STOPPED or CLOSED seals every stream of the scan in the same
    * step; one to CLOSED ends its lease.
    *
    * @throws A `StorageError` `CONFLICT` (a `StateConflictError`, which has the state) or `NOT_FOUND`.

@@ -57,7 +57,8 @@ export class WritableScan extends Scan implements AsyncDisposable {
   /**
    * Declares a stream. Others see it once the scan is PREPARED.
    *
-   * @throws A {@link StorageError}: `CONFLICT` once it is PREPARED, `ALREADY_EXISTS`, and what its plugin has to say.
+   * @throws A {@link StorageError}: `CONFLICT` once it is PREPARED (see {@link addStreams}), `ALREADY_EXISTS`, and what
+   * its plugin has to say.
    */
   async createStream(
     name: string,
@@ -73,18 +74,39 @@ export class WritableScan extends Scan implements AsyncDisposable {
         },
       );
     }
-    if (Object.hasOwn(this.#declared, name)) {
-      throw new StorageError("ALREADY_EXISTS", `${this.key} has a stream "${name}"`, { identifier: name });
+    return await this.#declare(name, definition, options);
+  }
+
+  /**
+   * Declares streams of a scan that is under way, and publishes them, all in one step: for what nobody knew of before.
+   *
+   * @param definitions - By name.
+   * @param options - `info`: takes the place of the info in the same step. The others are for all of the streams.
+   * @throws A {@link StorageError}: `CONFLICT` unless the scan is PREPARED or STARTED, `ALREADY_EXISTS`, and what plugins
+   * have to say; no stream is declared then.
+   */
+  async addStreams(
+    definitions: Readonly<Record<string, StreamDefinition>>,
+    { info, ...options }: StreamWriterOptions & CallOptions & { readonly info?: JsonObject | undefined } = {},
+  ): Promise<Readonly<Record<string, StreamWriter>>> {
+    const { state } = this;
+    if (state !== PREPARED && state !== STARTED) {
+      const message = `Streams are added to a scan that is PREPARED or STARTED; this one is ${this.stateName}`;
+      throw new StorageError("CONFLICT", message, { operation: "addStreams", identifier: this.key });
     }
-    const header = streamHeader(name, definition);
-    this.#declared[name] = header;
+    if (info !== undefined) this.setInfo(info);
+    const added: Record<string, StreamWriter> = {};
     try {
-      const { codec } = await openStream(header, this.context.plugins, this.context.readFrame);
-      const writer = new StreamWriter(this.context.engine, header, codec, 0, options);
-      this.#writers.set(name, writer);
-      return writer;
+      for (const [name, definition] of Object.entries(definitions)) {
+        added[name] = await this.#declare(name, definition, options);
+      }
+      await this.#change([state], state, { streams: this.#declared }, options);
+      return added;
     } catch (error) {
-      delete this.#declared[name];
+      for (const name of Object.keys(added)) {
+        this.#writers.delete(name);
+        delete this.#declared[name];
+      }
       throw error;
     }
   }
@@ -153,9 +175,27 @@ export class WritableScan extends Scan implements AsyncDisposable {
     options: CallOptions,
   ): Promise<void> {
     if (this.#leaseFailure !== undefined) throw this.#leaseFailure;
-    const info = to === PREPARED || to === CLOSED ? this.#newInfo : undefined;
+    const isPublished = to === PREPARED || to === CLOSED || more.streams !== undefined;
+    const info = isPublished ? this.#newInfo : undefined;
     this.takeOver(await this.context.engine.transition(this.key, { from, to, info, ...more }, options));
     if (info !== undefined && this.#newInfo === info) this.#newInfo = undefined;
+  }
+
+  async #declare(name: string, definition: StreamDefinition, options: StreamWriterOptions): Promise<StreamWriter> {
+    if (Object.hasOwn(this.#declared, name)) {
+      throw new StorageError("ALREADY_EXISTS", `${this.key} has a stream "${name}"`, { identifier: name });
+    }
+    const header = streamHeader(name, definition);
+    this.#declared[name] = header;
+    try {
+      const { codec } = await openStream(header, this.context.plugins, this.context.readFrame);
+      const writer = new StreamWriter(this.context.engine, header, codec, 0, options);
+      this.#writers.set(name, writer);
+      return writer;
+    } catch (error) {
+      delete this.#declared[name];
+      throw error;
+    }
   }
 
   async #flush(): Promise<void> {

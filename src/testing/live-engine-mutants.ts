@@ -174,6 +174,16 @@ export const liveEngineMutants: readonly LiveEngineMutant[] = [
     }),
   },
   {
+    name: "takes no streams once the scan is PREPARED",
+    spoil: (engine) => ({
+      transition: async (key, change, options) => {
+        const scan = await engine.getScan(key, options);
+        const isLate = scan !== undefined && scan.state > 0 && change.streams !== undefined;
+        return await engine.transition(key, isLate ? { ...change, streams: scan.streams } : change, options);
+      },
+    }),
+  },
+  {
     name: "takes the place in the history before it searches",
     spoil: (engine) => ({
       search: async (query, options) => {

@@ -98,6 +98,24 @@ export const scanChecks: readonly KitCheck<LiveEngineSubject>[] = [
     },
   },
   {
+    name: "a scan that is under way takes more streams and other info, and says so to those who wait",
+    run: async ({ connect }) => {
+      const [writer, reader] = [await connect(), await connect()];
+      await preparedScan(writer, 1);
+      const { revision = Number.NaN } = (await reader.getScan(scanKey(1))) ?? {};
+      const waiting = reader.waitScan(scanKey(1), revision);
+      const streams = { bytes: byteStream(1), late: byteStream(2, "late") };
+      await writer.transition(scanKey(1), { from: [PREPARED], to: PREPARED, streams, info: { more: 1 } });
+      const seen = await waiting;
+      checkEqual([seen?.state, seen?.streams, seen?.info], [PREPARED, streams, { more: 1 }], "the scan");
+      await checkRejects(writer.transition(scanKey(1), { from: [PREPARED], to: PREPARED }), "CONFLICT", "nothing new");
+      await writer.transition(scanKey(1), { from: [PREPARED], to: STOPPED });
+      checkEqual((await boundsOf(reader, streamKey(2))).sealed, true, "the late stream at the end");
+      const after = { from: [STOPPED], to: STOPPED, streams };
+      await checkRejects(writer.transition(scanKey(1), after), "CONFLICT", "a stream after the end");
+    },
+  },
+  {
     name: "of two that make the same change one succeeds",
     run: async ({ connect }) => {
       const [one, other] = [await connect(), await connect()];

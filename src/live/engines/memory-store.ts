@@ -85,7 +85,8 @@ export class MemoryLiveStore {
   transition(key: string, { from, to, info, streams, endReason }: Transition): ScanHeader {
     const scan = this.#scan(key);
     const { header } = scan;
-    if (!from.includes(header.state) || to <= header.state) {
+    const isSame = to === header.state && to <= scanStates.STARTED && (info ?? streams) !== undefined;
+    if (!from.includes(header.state) || (to <= header.state && !isSame)) {
       throw new StateConflictError(to, header.state, { identifier: key });
     }
     scan.header = {

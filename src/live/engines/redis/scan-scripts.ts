@@ -43,7 +43,8 @@ local scan = prefix .. key
 local known = redis.call('HMGET', scan, 'state', 'token', 'keys')
 if not known[1] then return { 'gone' } end
 if known[2] ~= token then
-  if not string.find(from, known[1], 1, true) or tonumber(known[1]) >= tonumber(to) then
+  local same = known[1] == to and tonumber(to) <= 2 and (info ~= '' or streams ~= '')
+  if not string.find(from, known[1], 1, true) or (tonumber(known[1]) >= tonumber(to) and not same) then
     return { 'state', known[1] }
   end
   if streams == '' then
