@@ -1,5 +1,5 @@
 /** What a receiver remembers of each sender, so that a value that is sent again is processed once. */
-import type { WireError } from "./message.ts";
+import type { WireError } from "../../src/codecs/wire-error.ts";
 
 /** Senders that are remembered, the last ones that were heard. */
 const MOST_SENDERS = 256;

@@ -1,11 +1,11 @@
 /** One value on its way to a viewer, and how it lies in a message. */
 import { checkJson } from "../../src/codecs/json.ts";
+import { corrupt, isFields, startFrame, type UnknownFields } from "../../src/codecs/message-frame.ts";
 import { describe } from "../../src/core/checks.ts";
 import { dtypes, isDType, nativeEndian, type TypedArray, type TypedArrayConstructor } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import { normalizeKey } from "../../src/core/key.ts";
 import { arrayFromBytes, copyInto, isNdArray, sizeOf } from "../../src/core/nd-array.ts";
-import { corrupt, isFields, startFrame, type UnknownFields } from "./frame.ts";
 
 /** Plain JSON about a value: a channel, a well, a display setting. */
 export type StreamMetadata = Readonly<Record<string, unknown>>;

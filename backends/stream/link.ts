@@ -1,7 +1,9 @@
 /** One connection to a viewer, from the greeting to its end. */
+
+import { toWireError, type WireError } from "../../src/codecs/wire-error.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import type { Clock } from "../../src/layers/clock.ts";
-import { decodeMessage, encodeMessage, type Message, toWireError, type WireError } from "./message.ts";
+import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 import type { Connection, StreamTransport } from "./transport.ts";
 
 type Hello = Extract<Message, { readonly type: "hello" }>;

@@ -1,17 +1,11 @@
 /** The messages that sender and receiver exchange. See docs/stream-wire-format.md. */
-import { isStorageError, StorageError, type StorageErrorCode, storageErrorCodes } from "../../src/core/errors.ts";
-import { corrupt, readFrame, startFrame, type UnknownFields } from "./frame.ts";
+import { corrupt, readFrame, startFrame, type UnknownFields } from "../../src/codecs/message-frame.ts";
+import { readWireError, type WireError } from "../../src/codecs/wire-error.ts";
+import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import { decodeItem, isId, type StreamItem } from "./item.ts";
 
-/** Longest text of an error on its way. */
-const MAX_ERROR_CHARACTERS = 2000;
-
-/** What was wrong, as it travels: a code of {@link storageErrorCodes} and a sentence. */
-export interface WireError {
-  readonly code: StorageErrorCode;
-  readonly message: string;
-  readonly retryable: boolean;
-}
+/** Longest message unless somebody asks for more. */
+export const DEFAULT_MESSAGE_BYTES = 256 * 2 ** 20;
 
 /** A message, read and checked. */
 export type Message =
@@ -57,20 +51,13 @@ export function decodeMessage(bytes: Uint8Array): Message {
     case "ack":
       if (!isId(header.id)) throw corrupt("an acknowledgement has no id");
       if (header.status === "ok") return { type: "ack", id: header.id };
-      if (header.status === "error") return { type: "ack", id: header.id, error: decodeError(header.error) };
+      if (header.status === "error") return { type: "ack", id: header.id, error: readWireError(header.error) };
       throw corrupt(`an acknowledgement says ${JSON.stringify(header.status)}`);
     case "error":
-      return { type: "error", error: decodeError(header.error) };
+      return { type: "error", error: readWireError(header.error) };
     default:
       throw corrupt(`no message is of the type ${JSON.stringify(header.type)}`);
   }
-}
-
-/** An error as it travels: code and message, no stack, no cause. */
-export function toWireError(error: unknown): WireError {
-  const code = isStorageError(error) ? error.code : "UNEXPECTED";
-  const message = error instanceof Error ? error.message : String(error);
-  return { code, message: message.slice(0, MAX_ERROR_CHARACTERS), retryable: isStorageError(error) && error.retryable };
 }
 
 function readItem(header: UnknownFields, payload: Uint8Array): StreamItem {
@@ -88,15 +75,4 @@ function decodeHello({ maxMessageBytes, sender }: UnknownFields): Message {
     throw corrupt("a hello comes from nobody");
   }
   return { type: "hello", maxMessageBytes, sender };
-}
-
-function decodeError(error: unknown): WireError {
-  const { code, message, retryable } = (error ?? {}) as UnknownFields;
-  if (typeof message !== "string") throw corrupt("an error does not say what went wrong");
-  const isKnown = typeof code === "string" && Object.hasOwn(storageErrorCodes, code);
-  return {
-    code: isKnown ? (code as StorageErrorCode) : "UNEXPECTED",
-    message: message.slice(0, MAX_ERROR_CHARACTERS),
-    retryable: retryable === true,
-  };
 }

@@ -1,8 +1,10 @@
 /** One sender as the receiver sees it: the conversation over one connection. */
+
+import { corrupt } from "../../src/codecs/message-frame.ts";
+import { toWireError, type WireError } from "../../src/codecs/wire-error.ts";
 import { StorageError } from "../../src/core/errors.ts";
-import { corrupt } from "./frame.ts";
 import type { StreamItem } from "./item.ts";
-import { BadItemError, decodeMessage, encodeMessage, type Message, toWireError, type WireError } from "./message.ts";
+import { BadItemError, decodeMessage, encodeMessage, type Message } from "./message.ts";
 import type { ConnectionEvents, PausableConnection } from "./transport.ts";
 
 /** What a {@link Peer} tells its receiver. */

@@ -1,10 +1,11 @@
 /** The other side of a stream: what a viewer is built on. */
+
+import { toWireError, type WireError } from "../../src/codecs/wire-error.ts";
 import { checkInteger } from "../../src/core/checks.ts";
 import { runAll, StorageError } from "../../src/core/errors.ts";
 import { type Answer, Answers } from "./answers.ts";
-import { DEFAULT_MESSAGE_BYTES } from "./frame.ts";
 import type { StreamItem } from "./item.ts";
-import { toWireError, type WireError } from "./message.ts";
+import { DEFAULT_MESSAGE_BYTES } from "./message.ts";
 import { connectPort, type PortLike } from "./message-port.ts";
 import { Peer } from "./peer.ts";
 import { Slots } from "./slots.ts";

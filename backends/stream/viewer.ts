@@ -1,9 +1,10 @@
 /** One viewer as the sender sees it: a queue of limited size, a connection, and what has not been answered. */
+
+import type { WireError } from "../../src/codecs/wire-error.ts";
 import { isStorageError, StorageError } from "../../src/core/errors.ts";
 import type { Clock } from "../../src/layers/clock.ts";
-import { DEFAULT_MESSAGE_BYTES } from "./frame.ts";
 import { Link } from "./link.ts";
-import type { WireError } from "./message.ts";
+import { DEFAULT_MESSAGE_BYTES } from "./message.ts";
 import type { StreamTransport } from "./transport.ts";
 import type { ViewerLoss, ViewerReport, ViewerSettings } from "./viewer-settings.ts";
 

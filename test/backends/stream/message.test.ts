@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_HEADER_BYTES, readFrame, startFrame } from "../../../backends/stream/frame.ts";
 import { canonical, encodeItem, type StreamItem } from "../../../backends/stream/item.ts";
-import { BadItemError, decodeMessage, encodeMessage, toWireError } from "../../../backends/stream/message.ts";
+import { BadItemError, decodeMessage, encodeMessage } from "../../../backends/stream/message.ts";
+import { MAX_HEADER_BYTES, readFrame, startFrame } from "../../../src/codecs/message-frame.ts";
+import { toWireError } from "../../../src/codecs/wire-error.ts";
 import { type DType, dtypes, nativeEndian } from "../../../src/core/dtype.ts";
 import { isStorageError, StorageError } from "../../../src/core/errors.ts";
 import { arraysEqual, type NdArray, ndArray, sizeOf, zeros } from "../../../src/core/nd-array.ts";

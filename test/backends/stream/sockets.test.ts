@@ -5,12 +5,12 @@ import { connect, Server } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { StreamBackend } from "../../../backends/stream/backend.ts";
-import { startFrame } from "../../../backends/stream/frame.ts";
 import { encodeItem } from "../../../backends/stream/item.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../../backends/stream/message.ts";
 import { Receiver } from "../../../backends/stream/receiver.ts";
 import { webSocketTransport } from "../../../backends/stream/websocket.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
+import { startFrame } from "../../../src/codecs/message-frame.ts";
 import { collecting, image, until } from "./support.ts";
 
 const closers: (() => unknown)[] = [];

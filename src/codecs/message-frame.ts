@@ -1,14 +1,11 @@
 /** How a message lies in bytes: a fixed start, a JSON header, a payload. See docs/stream-wire-format.md. */
-import { StorageError } from "../../src/core/errors.ts";
+import { StorageError } from "../core/errors.ts";
 
 /** Version of the format that this code writes, and the only one that it reads. */
 export const WIRE_VERSION = 1;
 
 /** Longest header. What does not belong to every item belongs into a value of its own. */
 export const MAX_HEADER_BYTES = 2 ** 20;
-
-/** Longest message unless somebody asks for more. */
-export const DEFAULT_MESSAGE_BYTES = 256 * 2 ** 20;
 
 /** `SLW`, then the version. */
 const MAGIC = [0x53, 0x4c, 0x57] as const;
