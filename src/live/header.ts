@@ -67,4 +67,6 @@ export interface ScanHeader {
   readonly lease?: ScanLease;
   /** Why it ended; only once it is CLOSED. See {@link endReasons}. */
   readonly endReason?: string;
+  /** Milliseconds since it became CLOSED, when the answer was made, by the clock of the engine; absent before. */
+  readonly closedForMs?: number;
 }

@@ -242,6 +242,15 @@ export const liveEngineMutants: readonly LiveEngineMutant[] = [
     }),
   },
   {
+    name: "says of every scan that it was closed just now",
+    spoil: (engine) => ({
+      getScan: async (key, options) => {
+        const scan = await engine.getScan(key, options);
+        return scan?.closedForMs === undefined ? scan : { ...scan, closedForMs: 0 };
+      },
+    }),
+  },
+  {
     name: "lets no scan expire",
     spoil: (engine) => ({
       expire: async (key, _ms, options) => engine.expire(key, 1e8, options),

@@ -144,6 +144,19 @@ export const scanChecks: readonly KitCheck<LiveEngineSubject>[] = [
     },
   },
   {
+    name: "says for how long it has been CLOSED, and nothing before",
+    run: async ({ connect }) => {
+      const [one, other] = [await connect(), await connect()];
+      await preparedScan(one, 1);
+      const stopped = await one.transition(scanKey(1), { from: [PREPARED], to: STOPPED });
+      checkEqual([stopped.closedForMs], [undefined], "closedForMs before");
+      await one.transition(scanKey(1), { from: [STOPPED], to: CLOSED });
+      const closedForMs = async () => (await other.getScan(scanKey(1)))?.closedForMs ?? Number.NaN;
+      check((await closedForMs()) >= 0 && (await closedForMs()) < LONG_LEASE_MS, "closedForMs is no time since then");
+      await eventually(async () => (await closedForMs()) > 20, "closedForMs to grow");
+    },
+  },
+  {
     name: "a scan that is deleted is gone with the data of its streams",
     run: async ({ connect }) => {
       const [one, other] = [await connect(), await connect()];

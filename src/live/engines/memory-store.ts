@@ -40,6 +40,7 @@ export interface MemoryLiveStoreOptions {
 interface KeptScan {
   header: Omit<ScanHeader, "lease">;
   lease: { readonly owner: string; readonly until: number } | undefined;
+  closedAt: number | undefined;
   cancelExpiry: (() => void) | undefined;
 }
 
@@ -72,7 +73,12 @@ export class MemoryLiveStore {
     const createdAt = Date.now() / 1000;
     const header = { key, identity, info, state: scanStates.CREATED, streams: {}, revision: 1, createdAt };
     const until = lease && { owner: lease.owner, until: this.#clock.now() + lease.ms };
-    this.#scans.set(key, { header: structuredClone(header), lease: until, cancelExpiry: undefined });
+    this.#scans.set(key, {
+      header: structuredClone(header),
+      lease: until,
+      closedAt: undefined,
+      cancelExpiry: undefined,
+    });
     this.#history.push({ number: ++this.#lastNumber, key });
     if (this.historyLimit !== undefined && this.#history.length > this.historyLimit) {
       this.#forgottenNumber = (this.#history.shift() as { number: number }).number;
@@ -98,7 +104,10 @@ export class MemoryLiveStore {
     };
     const sealed = to >= scanStates.STOPPED ? Object.values(scan.header.streams).map((stream) => stream.key) : [];
     for (const stream of sealed) this.#stream(stream).seal();
-    if (to === scanStates.CLOSED) scan.lease = undefined;
+    if (to === scanStates.CLOSED) {
+      scan.lease = undefined;
+      scan.closedAt = this.#clock.now();
+    }
     this.waiters.wake(key, ...sealed);
     return this.#headerOf(scan);
   }
@@ -268,9 +277,14 @@ export class MemoryLiveStore {
   }
 
   /** A copy: what a reader has does not change, and what it changes is its own. */
-  #headerOf({ header, lease }: KeptScan): ScanHeader {
-    const remaining = lease && { owner: lease.owner, remainingMs: lease.until - this.#clock.now() };
-    return { ...structuredClone(header), ...(remaining && { lease: remaining }) };
+  #headerOf({ header, lease, closedAt }: KeptScan): ScanHeader {
+    const now = this.#clock.now();
+    const remaining = lease && { owner: lease.owner, remainingMs: lease.until - now };
+    return {
+      ...structuredClone(header),
+      ...(remaining && { lease: remaining }),
+      ...(closedAt !== undefined && { closedForMs: now - closedAt }),
+    };
   }
 
   #positionAfter(number: number): number {

@@ -20,7 +20,7 @@ export interface ScanReply {
 export function decodeScan(key: string, reply: RedisReply | undefined): ScanReply | undefined {
   const values = listOf(reply);
   if (values.length === 0) return undefined;
-  const [identity, info, state, streams, revision, created, news, end, owner, remaining, ttl] = values;
+  const [identity, info, state, streams, revision, created, news, end, owner, remaining, closed, ttl] = values;
   const header: ScanHeader = {
     key,
     identity: JSON.parse(String(identity)) as JsonObject,
@@ -33,6 +33,8 @@ export function decodeScan(key: string, reply: RedisReply | undefined): ScanRepl
       ? {}
       : { lease: { owner: String(owner), remainingMs: Number(String(remaining)) } }),
     ...(end === null || end === undefined ? {} : { endReason: String(end) }),
+    // A clock that was set back does not make it negative.
+    ...(closed === null || closed === undefined ? {} : { closedForMs: Math.max(0, Number(String(closed))) }),
   };
   return { header, news: String(news), leavesInMs: Number(ttl) < 0 ? undefined : Number(ttl) };
 }

@@ -5,7 +5,7 @@
  * The engine's own keys, after the prefix:
  * - the key of a scan: hash with `identity`, `info`, `streams` (JSON), `state`, `revision`, `created` (seconds), `tag`,
  *   `news` (id of the newest entry of the state stream), `keys` (of streams, one a line), `index` (JSON: name and member
- *   in each field's set), `owner`, `expires` (milliseconds), `end`, `token` (of the last change);
+ *   in each field's set), `owner`, `expires` (milliseconds), `end`, `closed` (milliseconds), `token` (of the last change);
  * - `state:<key of scan>`: stream, its states, as those of blissdata are kept;
  * - `scans`: stream, the history; `forgotten`: id of the newest entry that a limit has removed from it;
  * - `created`: sorted set of keys of scans by time; `leases`: the same by the end of their lease;
@@ -88,10 +88,11 @@ end
 local function header(prefix, key)
   local scan = prefix .. key
   local values = redis.call('HMGET', scan, 'identity', 'info', 'state', 'streams', 'revision', 'created', 'news',
-    'end', 'owner', 'expires')
+    'end', 'owner', 'expires', 'closed')
   if not values[1] then return false end
   if values[10] then values[10] = text(tonumber(values[10]) - now()) end
-  values[11] = redis.call('PTTL', scan)
+  if values[11] then values[11] = text(now() - tonumber(values[11])) end
+  values[12] = redis.call('PTTL', scan)
   return values
 end
 
@@ -105,7 +106,7 @@ end
 
 local function close(prefix, key, reason)
   local scan = prefix .. key
-  redis.call('HSET', scan, 'state', '4', 'end', reason)
+  redis.call('HSET', scan, 'state', '4', 'end', reason, 'closed', text(now()))
   redis.call('HDEL', scan, 'owner', 'expires')
   redis.call('ZREM', prefix .. 'leases', key)
 end
