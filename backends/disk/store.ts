@@ -76,7 +76,7 @@ const capabilities: StoreCapabilities = {
  */
 export class DiskStore implements DirectoryStore, InPlaceReader, JournallingStore {
   readonly name: string;
-  readonly capabilities = capabilities;
+  readonly capabilities: StoreCapabilities;
   /** How far a write is safe when it is done. */
   readonly durability: Durability;
   readonly findUnfinished: JournallingStore["findUnfinished"];
@@ -87,6 +87,7 @@ export class DiskStore implements DirectoryStore, InPlaceReader, JournallingStor
   constructor(options: DiskStoreOptions = {}) {
     this.name = options.name ?? "disk";
     this.durability = options.durability ?? "full";
+    this.capabilities = { ...capabilities, durable: this.durability === "full" };
     this.#place = new Place(options.root, options);
     const waiting = { ...DEFAULT_WAITING, ...options.waiting };
     // What need not reach the device is in the cache sooner; what must is faster without it.

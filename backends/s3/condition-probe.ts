@@ -119,5 +119,6 @@ export function capabilitiesFor(conditions: Conditions, isFlat: boolean): StoreC
     symlinks: false,
     rename: "emulated",
     persistent: true,
+    durable: true,
   };
 }

@@ -78,7 +78,9 @@ export class TiffWriter extends Writer {
     const source = this.sources.get(name) as SourceInfo;
     const encoding = encodingOf(source, this.#compression);
     if (this.isOpen) this.#folders.set(name, { source, encoding, tried: 0 });
-    return super.prepare(name, capacity);
+    const sink = await super.prepare(name, capacity);
+    if (this.#store !== undefined) this.#sayDurable(name, this.#store);
+    return sink;
   }
 
   override async kickoff(options: OperationOptions = {}): Promise<void> {
@@ -89,6 +91,7 @@ export class TiffWriter extends Writer {
     try {
       for (const source of this.preparedSources) {
         this.#folders.set(source.name, { source, encoding: encodingOf(source, this.#compression), tried: 0 });
+        this.#sayDurable(source.name, store);
       }
       await store.write(METADATA_KEY, this.#describe(false), { ...options, ifAbsent: true });
     } catch (error) {
@@ -138,6 +141,11 @@ export class TiffWriter extends Writer {
   protected override resourceParameters(source: SourceInfo): Record<string, unknown> {
     const stem = source.name.replace(/[{}]/g, "$&$&");
     return { template: `${stem}_{:0${DIGITS}d}.tif`, chunk_shape: [1, ...source.shape] };
+  }
+
+  /** A frame counts as written when its file is in the store. */
+  #sayDurable(name: string, store: ByteStore): void {
+    if (store.capabilities.durable) this.noteStored(name, { durable: Number.POSITIVE_INFINITY });
   }
 
   #describe(isComplete: boolean): Uint8Array {

@@ -190,6 +190,9 @@ export class ZarrWriter extends Writer {
     // A frame that is stored when its write resolves needs no other promise.
     const isJournalled = shard !== "frame" && journal === "auto" && keepsJournals(store);
     if (isJournalled) this.publish(name, 0);
+    const isDurable = store.capabilities.durable === true;
+    const readable = isJournalled || shard === "frame" ? undefined : 0;
+    this.noteStored(name, { readable, durable: isDurable ? 0 : undefined });
     const shards = new ShardWriter({
       store,
       direct,
@@ -202,6 +205,10 @@ export class ZarrWriter extends Writer {
       blocks: Math.min(BLOCKS, Math.floor(forBlocks / blockBytes)),
       onShardStored: async (frames) => {
         await store.write(`${name}/zarr.json`, encodeMetadata(frameArrayMetadata(layout, frames)));
+        this.noteStored(name, {
+          readable: readable === undefined ? undefined : frames,
+          durable: isDurable ? frames : undefined,
+        });
       },
       onReadable: (frames) => {
         if (isJournalled) this.publish(name, frames);

@@ -51,6 +51,10 @@ export class Source implements SourceInfo {
   last: FrameInFlight | undefined;
   /** Frames that other processes can read; `undefined` while that is not told apart from being written. */
   #readable: number | undefined;
+  /** Frames that are in the store for its readers, where that is less than what is announced. */
+  #stored = Number.POSITIVE_INFINITY;
+  /** Frames that a power cut does not take; `undefined` while that is not known. */
+  #durable: number | undefined;
   /** Of the rejected frames, those that had counted as written. */
   #lost = 0;
   #pending = 0;
@@ -91,9 +95,22 @@ export class Source implements SourceInfo {
     return this.#pending;
   }
 
+  /** Frames that are announced. */
+  get #framesAnnounced(): number {
+    return this.#readable === undefined ? this.framesWritten : Math.min(this.framesWritten, this.#readable);
+  }
+
+  get framesReadable(): number {
+    return Math.min(this.#framesAnnounced, this.#stored);
+  }
+
+  get framesDurable(): number | undefined {
+    return this.#durable === undefined ? undefined : Math.min(this.framesWritten, this.#durable);
+  }
+
   /** Events whose frames are all written, and readable by others where the backend tells. */
   get eventsWritten(): number {
-    const frames = this.#readable === undefined ? this.framesWritten : Math.min(this.framesWritten, this.#readable);
+    const frames = this.#framesAnnounced;
     return this.framesPerEvent === 1 ? frames : Math.floor(frames / this.framesPerEvent);
   }
 
@@ -108,12 +125,20 @@ export class Source implements SourceInfo {
     this.nextIndex = 0;
     this.framesPerEvent = 1;
     this.#readable = undefined;
+    this.#stored = Number.POSITIVE_INFINITY;
+    this.#durable = undefined;
     this.resetCollection();
   }
 
   /** Notes how many frames other processes can read. */
   publish(frames: number): void {
     this.#readable = frames;
+  }
+
+  /** Notes how many frames the store has, and how many of them a power cut does not take. */
+  store(frames: { readonly readable?: number | undefined; readonly durable?: number | undefined }): void {
+    this.#stored = frames.readable ?? this.#stored;
+    this.#durable = frames.durable ?? this.#durable;
   }
 
   /** Announces from the beginning, as a new stream. */

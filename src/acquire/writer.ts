@@ -277,13 +277,26 @@ export abstract class Writer implements FrameWriter {
   }
 
   observeIndicesWritten(options: ObserveOptions = {}): AsyncGenerator<number, void, undefined> {
-    const { name } = options;
+    const { name, count = "events" } = options;
+    const context = this.#sources.context("observeIndicesWritten", name);
     const source = name === undefined ? undefined : this.#sources.get("observeIndicesWritten", name);
+    if (source === undefined && count !== "events") {
+      throw new StorageError(
+        "INVALID_DATA",
+        `Frames that are ${count} are counted for one source: pass its name`,
+        context,
+      );
+    }
+    const counts = {
+      events: () => source?.eventsWritten ?? this.getIndicesWritten(),
+      readable: () => source?.framesReadable ?? 0,
+      durable: () => source?.framesDurable ?? 0,
+    };
     return this.#observers.watch(
-      () => source?.eventsWritten ?? this.getIndicesWritten(),
+      counts[count],
       () => this.#life.phase !== "closed" || this.#sources.prepared.length > 0,
       options,
-      this.#sources.context("observeIndicesWritten", name),
+      context,
     );
   }
 
@@ -351,6 +364,19 @@ export abstract class Writer implements FrameWriter {
    */
   protected publish(name: string, frames: number): void {
     this.#sources.find(name)?.publish(frames);
+    this.#observers.notify();
+  }
+
+  /**
+   * Says what of a source is in the store, for those who need more than what is announced: `readable`, how many frames
+   * its readers find there (for a store that gets groups of frames, in `kickoff` first with 0); `durable`, how many a power
+   * cut does not take. `Infinity`: all that are written. A backend that never says it makes no claim to durability.
+   */
+  protected noteStored(
+    name: string,
+    frames: { readonly readable?: number | undefined; readonly durable?: number | undefined },
+  ): void {
+    this.#sources.find(name)?.store(frames);
     this.#observers.notify();
   }
 

@@ -47,6 +47,8 @@ export interface StoreCapabilities {
   readonly rename: Support;
   /** Values outlive the process. */
   readonly persistent: boolean;
+  /** A write that has resolved is there, under its name, after a power cut too. Default `false`: not promised. */
+  readonly durable?: boolean | undefined;
 }
 
 /** What a value backend can do. */

@@ -31,6 +31,13 @@ export interface SourceInfo {
   readonly framesWritten: number;
   /** Frames that were offered and not stored, since `prepare` or `register`: refused, failed, beyond capacity. */
   readonly framesRejected: number;
+  /**
+   * Of the frames written, those that readers of the store find there now. Never more than were announced; fewer where
+   * the store has whole groups of frames only. Absent: the writer does not tell, and all of them are meant.
+   */
+  readonly framesReadable?: number | undefined;
+  /** Of the frames written, those that a power cut does not take. Absent: the writer does not know. */
+  readonly framesDurable?: number | undefined;
   /** Frames already announced in stream documents. */
   readonly collectionCounter: number;
   /** `uid` of the stream_resource document; new with each `prepare`, `register` and reset. */
@@ -92,6 +99,11 @@ export interface ObserveOptions extends OperationOptions {
   readonly timeoutMs?: number | undefined;
   /** One source instead of the smallest number over all. */
   readonly name?: string | undefined;
+  /**
+   * What is counted. `"events"`: see {@link StorageProxy.getIndicesWritten}. `"readable"` and `"durable"`: frames of the
+   * source, as its {@link SourceInfo} has them; these need a `name`. Default `"events"`.
+   */
+  readonly count?: "events" | "readable" | "durable" | undefined;
 }
 
 /**
@@ -112,7 +124,7 @@ export interface DataWriter {
   open(name: string, framesPerEvent?: number, options?: OperationOptions): Promise<Readonly<Record<string, DataKey>>>;
   /** See {@link StorageProxy.getIndicesWritten}. */
   getIndicesWritten(name?: string): number;
-  /** Yields the number of frames written each time it grows, until the writer closes. */
+  /** Yields the number of events (or frames, see the options) each time it grows, until the writer closes. */
   observeIndicesWritten(options?: ObserveOptions): AsyncIterable<number>;
   /** See {@link StorageProxy.collectStreamDocs}. */
   collectStreamDocs(name: string, indicesWritten: number): Iterable<StreamAsset>;
