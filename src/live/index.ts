@@ -63,5 +63,33 @@ export { type PointLocation, Stream, type StreamContext } from "./stream.ts";
 export type { StreamDefinition } from "./stream-definition.ts";
 export type { ColdPoints, OpenedStream, StreamPlugin, StreamPlugins } from "./stream-plugin.ts";
 export { type BackPressure, StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
+export {
+  type CompoundValue,
+  type ExternalBinaryFile,
+  h5maps,
+  type InlineBase64Value,
+  type InlineValue,
+  type Layout,
+  type LayoutAttributes,
+  type LayoutDataset,
+  type LayoutExternalBinary,
+  type LayoutExternalLink,
+  type LayoutGroup,
+  type LayoutItem,
+  type LayoutNode,
+  type LayoutSoftLink,
+  type LayoutVirtual,
+  RAW,
+  type RawValue,
+  type SpaceSelection,
+  STREAM,
+  type StaticValue,
+  type StreamValue,
+  type TupleDataset,
+  type TupleGroup,
+  type VirtualSource,
+} from "./view/layout.ts";
+export { layoutSchema } from "./view/layout-schema.ts";
+export { checkLayout, readLayout } from "./view/read-layout.ts";
 export { View, type ViewRange } from "./view-of-points.ts";
 export { type LeaseHolder, WritableScan } from "./writable-scan.ts";
