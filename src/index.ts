@@ -129,6 +129,7 @@ export {
   type FrameStackSource,
   isFrameStackSource,
 } from "./core/frame-stack.ts";
+export { isLiveFrameSource, type LiveFrameSource, type LiveFrames } from "./core/live-frames.ts";
 export type {
   ControllableDataWriter,
   DataWriter,

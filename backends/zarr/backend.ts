@@ -9,6 +9,7 @@ import type { SaveResult } from "../../src/core/data-sink.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../src/core/errors.ts";
 import type { FrameStack, FrameStackOptions, FrameStackSource } from "../../src/core/frame-stack.ts";
 import { parentKey } from "../../src/core/key.ts";
+import type { LiveFrameSource, LiveFrames } from "../../src/core/live-frames.ts";
 import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-array.ts";
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
 import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
@@ -52,7 +53,7 @@ const LOOKS_AT_ONCE = 16;
  *
  * @see OpenHCS `io/zarr.py`
  */
-export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource {
+export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource, LiveFrameSource {
   readonly key = "zarr";
   readonly capabilities: Capabilities;
   protected override readonly loadsParts = true;
@@ -131,6 +132,13 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
     return this.perform("openFrameStack", path, options, async (key) => {
       const { openZarrStack } = await import("./frame-stack.ts");
       return openZarrStack(this.store, key, options, this.#layout);
+    });
+  }
+
+  openLiveFrames(path: string, options: OperationOptions = {}): Promise<LiveFrames> {
+    return this.perform("openLiveFrames", path, options, async (key) => {
+      const { openLiveFramesOf } = await import("./live-frames.ts");
+      return openLiveFramesOf(this.store, key, options);
     });
   }
 

@@ -8,11 +8,13 @@
 import type { ByteStore, OperationOptions } from "../../src/core/byte-store.ts";
 import { storageCapabilities } from "../../src/core/capabilities.ts";
 import { type BackendDescriptor, defineBackend } from "../../src/core/descriptor.ts";
+import type { LiveFrames } from "../../src/core/live-frames.ts";
 import type { CreateArrayOptions, CreateGroupOptions } from "./create.ts";
 import type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 import type { ZarrOptions } from "./options.ts";
-import type { AttributeChange, LiveFrames, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
+import type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
+export type { LiveFrames } from "../../src/core/live-frames.ts";
 export type { ZarrBackend } from "./backend.ts";
 export type { ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend-options.ts";
 export type { Cast } from "./cast.ts";
@@ -23,7 +25,7 @@ export type { LeftoverSearch, ZarrLeftover } from "./leftovers.ts";
 export type { Attributes, NamedConfiguration } from "./metadata.ts";
 export type { ArrayLayoutOptions, NewArrayOptions } from "./new-array.ts";
 export type { ZarrOptions } from "./options.ts";
-export type { AttributeChange, LiveFrames, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
+export type { AttributeChange, WritableZarrArray, ZarrArray, ZarrGroup } from "./reader-types.ts";
 
 /**
  * Opens whatever array or group is at a path of a store. The reader is loaded at the first call.

@@ -5,13 +5,17 @@ import type { DType } from "../../src/core/dtype.ts";
 import { StorageError } from "../../src/core/errors.ts";
 import type { UnfinishedValue } from "../../src/core/journalled-write.ts";
 import { normalizeKey } from "../../src/core/key.ts";
-import { contiguousStride, type NdArray } from "../../src/core/nd-array.ts";
+import type { LiveFrames } from "../../src/core/live-frames.ts";
+import { byteLengthOf, copyInto, type NdArray, ndArray, sizeOf } from "../../src/core/nd-array.ts";
 import { findUnfinished, keepsJournals } from "../../src/layers/unfinished.ts";
 import { NativeZarrArray, namingChunk } from "./array.ts";
 import { readRecords, unlessMissing } from "./open-shards.ts";
+import { unsetArray } from "./plain-chunk.ts";
 import { openZarrArray } from "./reader.ts";
-import type { LiveFrames } from "./reader-types.ts";
 import { chunkChecksum, decodeRecords, type JournalRecord } from "./shard-journal.ts";
+
+/** Bytes of an open shard that are read at once; one frame always is. */
+const READ_BYTES = 16 * 2 ** 20;
 
 /** What is known of a shard under way; records only ever come. */
 interface KnownShard {
@@ -70,19 +74,47 @@ class OpenFrames implements LiveFrames {
   async at(index: number, options: OperationOptions = {}): Promise<NdArray> {
     const context = { backend: this.#store.name, operation: "at", identifier: this.path };
     checkInteger(index, "index", Number.MIN_SAFE_INTEGER, context);
-    // Looked for where it was found last; then anew, with all that came since.
     const end = index < 0 ? await this.length(options) : undefined;
     const wanted = end === undefined ? index : end + index;
-    if (wanted >= 0) {
-      if (wanted < (this.#array.shape[0] as number)) return this.#array.frame(wanted, options);
-      const early = await this.#readOpen(wanted, options);
-      if (early !== undefined) return early;
-      const length = await this.length(options);
-      if (wanted < (this.#array.shape[0] as number)) return this.#array.frame(wanted, options);
-      const late = wanted < length ? await this.#readOpen(wanted, options) : undefined;
-      if (late !== undefined) return late;
-    }
+    const found = wanted < 0 ? undefined : await this.#some(wanted, wanted + 1, options);
+    if (found !== undefined) return ndArray(found.data, this.frameShape, this.dtype);
     throw new StorageError("OUT_OF_RANGE", `Frame ${index} of "${this.path}" is not there yet`, context);
+  }
+
+  async read(first: number, count: number, options: OperationOptions = {}): Promise<NdArray> {
+    const context = { backend: this.#store.name, operation: "read", identifier: this.path };
+    checkInteger(first, "first", 0, context);
+    checkInteger(count, "count", 1, context);
+    await this.#array.refresh(options);
+    const end = first + count;
+    let out: NdArray | undefined;
+    for (let at = first; at < end; ) {
+      const some = await this.#some(at, end, options);
+      if (some === undefined) {
+        throw new StorageError("OUT_OF_RANGE", `Frame ${at} of "${this.path}" is not there yet`, context);
+      }
+      if (some.shape[0] === count) return some;
+      out ??= unsetArray([count, ...this.frameShape], this.dtype);
+      copyInto(some, out.data, (at - first) * sizeOf(this.frameShape));
+      at += some.shape[0] as number;
+    }
+    return out as NdArray;
+  }
+
+  /** The frame at an index, and those after it up to another that lie together with it; `undefined` if it is not there. */
+  async #some(first: number, end: number, options: OperationOptions): Promise<NdArray | undefined> {
+    // Looked for where it was found last; then anew, with all that came since.
+    const early = (await this.#readShown(first, end, options)) ?? (await this.#readOpen(first, end, options));
+    if (early !== undefined) return early;
+    const length = await this.length(options);
+    const shown = await this.#readShown(first, end, options);
+    if (shown !== undefined || first >= length) return shown;
+    return this.#readOpen(first, end, options);
+  }
+
+  async #readShown(first: number, end: number, options: OperationOptions): Promise<NdArray | undefined> {
+    const shown = this.#array.shape[0] as number;
+    return first < shown ? this.#array.read([[first, Math.min(end, shown)]], options) : undefined;
   }
 
   /** Where the frames end that can be read: those that are shown, and those in journals right behind them. */
@@ -119,26 +151,56 @@ class OpenFrames implements LiveFrames {
     return known;
   }
 
-  /** A frame of an open shard; `undefined` if no record of it is known, or its bytes are elsewhere by now. */
-  async #readOpen(index: number, options: OperationOptions): Promise<NdArray | undefined> {
+  /** Frames of one open shard, from one on; `undefined` if no record of it is known, or its bytes are elsewhere by now. */
+  async #readOpen(index: number, end: number, options: OperationOptions): Promise<NdArray | undefined> {
     const number = Math.floor(index / this.#framesPerShard);
     const known = this.#shards.get(number);
     const at = index - number * this.#framesPerShard;
-    if (known !== undefined && known.records.length <= at) await this.#recordsOf(number, options);
-    const record = known?.records[at];
+    if (known !== undefined && known.records.length < at + end - index) await this.#recordsOf(number, options);
+    const records = neighbours(known?.records.slice(at, at + end - index) ?? []);
+    const [record] = records;
     if (known === undefined || record === undefined) return undefined;
-    const { offset, length, crc32 } = record;
+    const { offset } = record;
+    const length = records.reduce((sum, next) => sum + next.length, 0);
     // A published shard has its chunks where they were.
     const bytes =
       (await unlessMissing(known.value.read({ offset, length }, options))) ??
       (await unlessMissing(this.#store.read(known.value.key, { ...options, range: { offset, length } })));
-    if (bytes === undefined) return undefined;
-    const { codecs, chunkShape } = this.#array.layout;
-    const chunk = [index, ...this.frameShape.map(() => 0)];
-    const { data } = await namingChunk(this.#store, this.path, chunk, async () => {
-      if (bytes.byteLength === length && chunkChecksum(bytes) === crc32) return codecs.decode(bytes, chunkShape);
-      throw new StorageError("CORRUPT", "Its bytes do not have the checksum that its journal says");
-    });
-    return { data, shape: this.frameShape, stride: contiguousStride(this.frameShape), dtype: this.dtype };
+    return bytes && this.#decode(bytes, records, index);
   }
+
+  async #decode(bytes: Uint8Array, records: readonly JournalRecord[], index: number): Promise<NdArray> {
+    const { codecs, chunkShape } = this.#array.layout;
+    const shape = [records.length, ...this.frameShape];
+    const frameBytes = byteLengthOf({ shape: this.frameShape, dtype: this.dtype });
+    // Frames that are stored as they are need no copy.
+    const isOne = records.length === 1 || (codecs.isPlain && records.every(({ length }) => length === frameBytes));
+    const out = isOne ? undefined : unsetArray(shape, this.dtype);
+    let from = 0;
+    let one: NdArray | undefined;
+    for (const [i, { length, crc32 }] of records.entries()) {
+      const chunk = [index + i, ...this.frameShape.map(() => 0)];
+      const part = bytes.subarray(from, from + length);
+      from += length;
+      await namingChunk(this.#store, this.path, chunk, async () => {
+        if (part.byteLength !== length || chunkChecksum(part) !== crc32) {
+          throw new StorageError("CORRUPT", "Its bytes do not have the checksum that its journal says");
+        }
+        if (out !== undefined) copyInto(await codecs.decode(part, chunkShape), out.data, i * sizeOf(this.frameShape));
+        else if (i === records.length - 1) one = await codecs.decode(bytes, shape);
+      });
+    }
+    return out ?? (one as NdArray);
+  }
+}
+
+/** The first records of a list that lie behind each other, as many as are read at once. */
+function neighbours(records: readonly JournalRecord[]): readonly JournalRecord[] {
+  let bytes = 0;
+  const next = records.findIndex(({ offset, length }, i) => {
+    const before = records[i - 1];
+    bytes += length;
+    return before !== undefined && (before.offset + before.length !== offset || bytes > READ_BYTES);
+  });
+  return next < 0 ? records : records.slice(0, next);
 }

@@ -89,25 +89,3 @@ export interface ZarrGroup {
   /** Names of the groups right below it. */
   readonly groups: readonly string[];
 }
-
-/**
- * The frames of an acquisition, while it is written and afterwards. A frame is there as soon as its writer has announced
- * it (`getIndicesWritten`, observers, stream documents), also while its shard is open, and stays there when the writer is
- * killed. Reading changes nothing.
- */
-export interface LiveFrames {
-  /** Key of the array's node. */
-  readonly path: string;
-  readonly dtype: DType;
-  /** Shape of one frame. */
-  readonly frameShape: readonly number[];
-  /** Looks how many frames can be read now. Never less than before, unless the device lost some in a power cut. */
-  length(options?: OperationOptions): Promise<number>;
-  /**
-   * Reads one frame. A negative index counts from the end, as it is now.
-   *
-   * @returns Memory that belongs to the caller.
-   * @throws A `StorageError` `OUT_OF_RANGE` for a frame that is not there yet, `CORRUPT`.
-   */
-  at(index: number, options?: OperationOptions): Promise<NdArray>;
-}

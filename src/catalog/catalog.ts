@@ -8,6 +8,7 @@ import { checkInteger } from "../core/checks.ts";
 import { systemClock } from "../core/clock.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
 import { runAll, type StorageError } from "../core/errors.ts";
+import { StoredFrames } from "../io/stored-frames.ts";
 import { type CatalogDatabase, type OpenDatabaseOptions, openDatabase } from "./database.ts";
 import { type WatchOptions, watchRuns } from "./follow.ts";
 import { storeBeside } from "./image-source.ts";
@@ -17,7 +18,6 @@ import { decodeCursor, encodeCursor } from "./run-cursor.ts";
 import { type RunFilter, runQuery } from "./run-query.ts";
 import { countedRows, type RunRow } from "./run-row.ts";
 import { beamtimeSchema } from "./schema.ts";
-import { StoredFrames } from "./stored-frames.ts";
 import { livingWriters } from "./writer-lease.ts";
 
 /** Options of {@link Catalog.open}. */

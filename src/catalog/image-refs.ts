@@ -1,16 +1,14 @@
 /** Where the images of a run lie, by its rows. */
 import type { OperationOptions } from "../core/byte-store.ts";
 import { type DType, fromTypestr, isDType } from "../core/dtype.ts";
+import { appendRun, type FramePlace, type FrameRun, type Frames, placeOfResource } from "../io/frame-runs.ts";
 import type { CatalogDatabase } from "./database.ts";
-import { appendRun, type FramePlace, type FrameRun, type Frames } from "./frame-runs.ts";
 import { mergeOrdered } from "./merge-ordered.ts";
 import { parseObject } from "./row-json.ts";
 import type { CatalogStream } from "./stream-row.ts";
 
 /** References that are asked for at once. */
 const READ_ROWS = 10_000;
-
-const ZARR = "application/x-zarr";
 
 /** Reference to one image, with the event that it belongs to. */
 export interface ImageRow {
@@ -133,7 +131,8 @@ export async function readFrames(
   }
   const resources = await readResources(database, runUid, options);
   for (const resource of resources.filter((one) => one.data_key === field)) {
-    const place = placeOfResource(resource);
+    const parameters = parseObject(resource.parameters, `Resource ${resource.uid}, parameters`);
+    const place = placeOfResource({ ...resource, parameters });
     for (const datum of await readData(database, resource.uid, options)) {
       const key = streams.find(({ uid }) => uid === datum.stream_uid)?.dataKeys[field];
       // One row of a resource is what one event has: one frame, or several that were taken for it.
@@ -155,16 +154,6 @@ function placeOf({ uri, zarr_group: path }: ImageRow, places: Map<string, FrameP
   const place = places.get(key) ?? { uri: uri ?? undefined, path, mimetype: undefined, parameters: {} };
   places.set(key, place);
   return place;
-}
-
-function placeOfResource({ uid, mimetype, uri, parameters: text }: ResourceRow): FramePlace {
-  const parameters = parseObject(text, `Resource ${uid}, parameters`);
-  const { store_uri: store, path } = parameters;
-  // A writer of a hierarchy names the array's own URI, and beside it the store and the path in it.
-  if (mimetype === ZARR && typeof store === "string" && typeof path === "string") {
-    return { uri: store, path, mimetype, parameters };
-  }
-  return { uri, path: "", mimetype, parameters };
 }
 
 /** The type that a text names: by its own name, or by that of NumPy. */

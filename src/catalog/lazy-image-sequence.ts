@@ -1,23 +1,10 @@
 /** Frames of one field of a run, read when they are asked for. */
 import type { OperationOptions } from "../core/byte-store.ts";
-import { checkAborted } from "../core/checks.ts";
-import { type DType, dtypes } from "../core/dtype.ts";
+import type { DType } from "../core/dtype.ts";
 import { StorageError } from "../core/errors.ts";
-import { copyInto, type NdArray, ndArray, sizeOf } from "../core/nd-array.ts";
-import { type FrameRun, type Frames, frameAt, sliceRuns } from "./frame-runs.ts";
-
-/** Reads frames that lie next to each other in one place. */
-export interface FrameReader {
-  /**
-   * Reads frames `run.first` to `run.first + run.count`.
-   *
-   * @returns Shape `[count, y, x]`; memory of the caller.
-   */
-  read(run: FrameRun, options: OperationOptions): Promise<NdArray>;
-}
-
-/** Most bytes of one read of several frames: what is under way beside the array that is being filled. */
-const PIECE_BYTES = 64 * 2 ** 20;
+import { type NdArray, ndArray } from "../core/nd-array.ts";
+import { type FrameReader, type Frames, frameAt, sliceRuns } from "../io/frame-runs.ts";
+import { loadFrames } from "../io/load-frames.ts";
 
 /**
  * The frames of one field of a run, in the order of the events. Knows how many there are and how large;
@@ -118,44 +105,12 @@ export class LazyImageSequence implements AsyncIterable<NdArray> {
    */
   async load(options: OperationOptions = {}): Promise<NdArray> {
     const { dtype = "float64", shape } = this;
-    const pieces = [...this.#pieces()];
-    const [only] = pieces;
-    if (only !== undefined && pieces.length === 1) return this.#fit(await this.#reader.read(only, options), dtype);
-    const out = new dtypes[dtype].array(sizeOf(shape));
-    let filled = 0;
-    for (const piece of pieces) {
-      checkAborted(options.signal, { operation: "load", identifier: this.field });
-      const frames = this.#fit(await this.#reader.read(piece, options), dtype);
-      copyInto(frames, out, filled);
-      filled += sizeOf(frames.shape);
-    }
-    return ndArray(out, shape, dtype);
+    const read = this.#reader.read.bind(this.#reader);
+    return loadFrames(this.#frames.runs, read, { shape: shape.slice(1), dtype }, this.field, options);
   }
 
   /** The frames one after the other, one in memory at a time. */
   async *[Symbol.asyncIterator](): AsyncGenerator<NdArray> {
     for (let index = 0; index < this.length; index++) yield await this.at(index);
-  }
-
-  *#pieces(): Generator<FrameRun> {
-    const frameBytes = sizeOf(this.shape.slice(1)) * dtypes[this.dtype ?? "float64"].itemSize;
-    const most = Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, frameBytes)));
-    for (const run of this.#frames.runs) {
-      for (let done = 0; done < run.count; done += most) {
-        yield { ...run, first: run.first + done, count: Math.min(most, run.count - done) };
-      }
-    }
-  }
-
-  #fit(frames: NdArray, dtype: DType): NdArray {
-    const context = { operation: "load", identifier: this.field };
-    const [, ...shape] = frames.shape;
-    if (shape.join() !== this.shape.slice(1).join()) {
-      const message = `Images of "${this.field}" have different shapes: [${shape}] beside [${this.shape.slice(1)}]`;
-      throw new StorageError("SHAPE_MISMATCH", message, context);
-    }
-    if (frames.dtype === dtype) return frames;
-    const message = `Images of "${this.field}" have different types: ${frames.dtype} beside ${dtype}`;
-    throw new StorageError("DTYPE_MISMATCH", message, context);
   }
 }

@@ -2,11 +2,12 @@
 import type { OperationOptions } from "../core/byte-store.ts";
 import type { Document } from "../core/documents.ts";
 import { StorageError } from "../core/errors.ts";
+import type { FrameReader } from "../io/frame-runs.ts";
 import type { CatalogEvent } from "./event-reader.ts";
 import type { ExportFormat, ExportOptions } from "./export/export-run.ts";
 import { type FollowOptions, followRun, type Watched } from "./follow.ts";
 import { readFrames, readImageFields } from "./image-refs.ts";
-import { type FrameReader, LazyImageSequence } from "./lazy-image-sequence.ts";
+import { LazyImageSequence } from "./lazy-image-sequence.ts";
 import { oneRunQuery, type RunStatus } from "./run-query.ts";
 import {
   type CatalogSample,

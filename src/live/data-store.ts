@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { isStorageError, StorageError } from "../core/errors.ts";
 import { deadline } from "./deadline.ts";
-import type { ReadFrame } from "./encoding/frames.ts";
+import type { ReadFrames } from "./encoding/frames.ts";
 import type { CallOptions, HistoryTag, LiveEngine, WaitOptions } from "./engine.ts";
 import { NoScanAvailableError, ScanNotFoundError } from "./errors.ts";
 import { copyJson, type JsonObject } from "./json.ts";
@@ -22,7 +22,7 @@ export interface DataStoreOptions {
   /** Plugins for streams that name one. */
   readonly plugins?: StreamPlugins | undefined;
   /** Reads frames that are kept by reference. */
-  readonly readFrame?: ReadFrame | undefined;
+  readonly readFrames?: ReadFrames | undefined;
   /** How often those who wait look for writers that are gone. Default 5000 ms. */
   readonly lostWritersMs?: number | undefined;
   /** What renews the leases of scans that are written here. */
@@ -53,9 +53,9 @@ export class DataStore implements AsyncDisposable {
 
   /** @param engine - Closed with the store. */
   constructor(engine: LiveEngine, options: DataStoreOptions = {}) {
-    const { plugins = {}, readFrame, lostWritersMs, clock } = options;
+    const { plugins = {}, readFrames, lostWritersMs, clock } = options;
     this.engine = engine;
-    this.#context = { engine, plugins, readFrame, lostWritersMs };
+    this.#context = { engine, plugins, readFrames, lostWritersMs };
     this.#clock = clock;
   }
 

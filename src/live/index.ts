@@ -4,13 +4,14 @@
  * @module sluice/live
  */
 
+export { frameReader } from "./blobs/frame-reader.ts";
 export { Cursor, type CursorOptions, type ReadOptions } from "./cursor.ts";
 export { CursorGroup, type GroupViews } from "./cursor-group.ts";
 export { type CreateScanOptions, DataStore, type DataStoreOptions, type ScanSighting } from "./data-store.ts";
-export { type FrameReference, FramesCodec, type ReadFrame, referencesOf } from "./encoding/frames.ts";
+export { type FrameKind, type FrameReference, FramesCodec, type ReadFrames, referencesOf } from "./encoding/frames.ts";
 export { JsonCodec } from "./encoding/json-points.ts";
 export { NumericCodec, type NumericPoint } from "./encoding/numeric.ts";
-export type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
+export type { EncodedPoints, EntryPart, PointCodec } from "./encoding/point-codec.ts";
 export { VaryingCodec } from "./encoding/varying.ts";
 export {
   BEFORE_ALL,

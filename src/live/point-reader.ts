@@ -1,5 +1,6 @@
 /** Reads ranges of points, wherever they are: from the engine while it has them, else from the store that was written. */
-import { StorageError } from "../core/errors.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
+import type { EntryPart } from "./encoding/point-codec.ts";
 import type { CallOptions, Entry, LiveEngine, Page } from "./engine.ts";
 import { IndexNoMoreThereError } from "./errors.ts";
 import type { OpenedStream } from "./stream-plugin.ts";
@@ -46,11 +47,11 @@ export class PointReader {
         parts.push(...(await this.#readCold({ ...range, from: at, to: until }, bounds, options)));
         at = onGrid(until, range);
       }
-      for (const entry of entries) {
-        const end = Math.min(entry.index + entry.length, range.to);
-        if (end > at) parts.push(...(await this.#decode(entry, { ...range, from: at, to: end }, options)));
-        at = Math.max(at, onGrid(end, range));
-      }
+      const last = entries.at(-1);
+      const until = last === undefined ? at : Math.min(last.index + last.length, range.to);
+      if (until > at)
+        parts.push(...(await this.#readPage(entries, { ...range, from: at, to: until }, bounds, options)));
+      at = Math.max(at, onGrid(until, range));
     }
     return this.#opened.codec.concat(parts);
   }
@@ -59,13 +60,28 @@ export class PointReader {
     return this.#engine.range(this.#key, from, to, { signal: options.signal, maxBytes: PAGE_BYTES });
   }
 
-  async #decode(entry: Entry, { from, to, step }: PointRange, options: CallOptions): Promise<unknown[]> {
-    const { codec } = this.#opened;
-    if (step === 1) return [await codec.decode(entry, from - entry.index, to - entry.index, options)];
-    const parts: unknown[] = [];
-    for (let i = from; i < to; i += step) {
-      parts.push(await codec.decode(entry, i - entry.index, i - entry.index + 1, options));
+  /** Points whose entries are there. What they refer to may have left before them. */
+  async #readPage(
+    entries: readonly Entry[],
+    range: PointRange,
+    bounds: Page["bounds"],
+    options: CallOptions,
+  ): Promise<unknown[]> {
+    try {
+      return await this.#decode(entries, range, options);
+    } catch (error) {
+      const hasLeft = isStorageError(error, "EXPIRED", "NOT_FOUND") && this.#opened.cold !== undefined;
+      if (!hasLeft) throw error;
     }
+    return this.#readCold(range, bounds, options);
+  }
+
+  async #decode(entries: readonly Entry[], range: PointRange, options: CallOptions): Promise<unknown[]> {
+    const { codec } = this.#opened;
+    const wanted = partsOf(entries, range);
+    if (codec.decodeAll !== undefined) return [await codec.decodeAll(wanted, options)];
+    const parts: unknown[] = [];
+    for (const { entry, from, to } of wanted) parts.push(await codec.decode(entry, from, to, options));
     return parts;
   }
 
@@ -77,6 +93,21 @@ export class PointReader {
     for (let i = from; i < to; i += step) parts.push(await cold.read(i, i + 1, options));
     return parts;
   }
+}
+
+/** What is wanted of each entry: with a step, one point at a time. */
+function partsOf(entries: readonly Entry[], range: PointRange): EntryPart[] {
+  const parts: EntryPart[] = [];
+  let at = range.from;
+  for (const entry of entries) {
+    const end = Math.min(entry.index + entry.length, range.to);
+    while (at < end) {
+      const to = range.step === 1 ? end : at + 1;
+      parts.push({ entry, from: at - entry.index, to: to - entry.index });
+      at = range.step === 1 ? end : at + range.step;
+    }
+  }
+  return parts;
 }
 
 /** The first index of the range at or above another. */

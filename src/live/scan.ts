@@ -1,7 +1,7 @@
 /** A scan, to read: a snapshot, until it is updated. */
 import { isStorageError, StorageError } from "../core/errors.ts";
 import { deadline } from "./deadline.ts";
-import type { ReadFrame } from "./encoding/frames.ts";
+import type { ReadFrames } from "./encoding/frames.ts";
 import type { LiveEngine, WaitOptions } from "./engine.ts";
 import type { ScanHeader } from "./header.ts";
 import type { JsonObject } from "./json.ts";
@@ -14,7 +14,7 @@ import { LOST_WRITERS_MS } from "./stream-wait.ts";
 export interface ScanContext {
   readonly engine: LiveEngine;
   readonly plugins: StreamPlugins;
-  readonly readFrame: ReadFrame | undefined;
+  readonly readFrames: ReadFrames | undefined;
   readonly lostWritersMs: number | undefined;
 }
 
@@ -51,6 +51,11 @@ export class Scan {
     return scanStateNames[this.state];
   }
 
+  /** Grows by one with each change. */
+  get revision(): number {
+    return this.#header.revision;
+  }
+
   /** When it was created, seconds since 1970, by the clock of the engine. */
   get createdAt(): number {
     return this.#header.createdAt;
@@ -79,10 +84,10 @@ export class Scan {
       const known = this.streamNames.join(", ") || `none, it is ${this.stateName}`;
       throw new StorageError("NOT_FOUND", `${this.key} has no stream "${name}". Known: ${known}`, { identifier: name });
     }
-    const { engine, plugins, readFrame, lostWritersMs } = this.context;
+    const { engine, plugins, readFrames, lostWritersMs } = this.context;
     let stream = this.#streams.get(name);
     if (stream === undefined) {
-      const open = () => openStream(header, plugins, readFrame);
+      const open = () => openStream(header, plugins, readFrames);
       stream = new Stream(header, { engine, scan: this.key, open, lostWritersMs });
       this.#streams.set(name, stream);
     }

@@ -1,6 +1,6 @@
 /** Who reads and writes the points of a stream: the encodings that are built in, and those of third parties. */
 import { isStorageError, StorageError } from "../core/errors.ts";
-import { FramesCodec, type ReadFrame } from "./encoding/frames.ts";
+import { FramesCodec, type ReadFrames } from "./encoding/frames.ts";
 import { JsonCodec } from "./encoding/json-points.ts";
 import { NumericCodec } from "./encoding/numeric.ts";
 import type { PointCodec } from "./encoding/point-codec.ts";
@@ -46,10 +46,10 @@ export type StreamPlugins = Readonly<Record<string, () => StreamPlugin | Promise
 export async function openStream(
   stream: StreamHeader,
   plugins: StreamPlugins,
-  readFrame: ReadFrame | undefined,
+  readFrames: ReadFrames | undefined,
 ): Promise<OpenedStream> {
   const { plugin } = stream.info;
-  if (plugin === undefined) return { codec: codecOf(stream, readFrame) };
+  if (plugin === undefined) return { codec: codecOf(stream, readFrames) };
   const load = typeof plugin === "string" && Object.hasOwn(plugins, plugin) ? plugins[plugin] : undefined;
   if (load === undefined) {
     throw missing(`Stream "${stream.name}" needs the plugin ${JSON.stringify(plugin)}`, Object.keys(plugins), stream);
@@ -63,7 +63,7 @@ export async function openStream(
   }
 }
 
-function codecOf(stream: StreamHeader, readFrame: ReadFrame | undefined): PointCodec {
+function codecOf(stream: StreamHeader, readFrames: ReadFrames | undefined): PointCodec {
   const { encoding } = stream;
   switch (encoding.type) {
     case "numeric": {
@@ -74,7 +74,7 @@ function codecOf(stream: StreamHeader, readFrame: ReadFrame | undefined): PointC
       return new JsonCodec();
     case "frames": {
       const { dtype, shape } = encoding as FramesEncoding;
-      return new FramesCodec(dtype, shape, readFrame);
+      return new FramesCodec(dtype, shape, readFrames);
     }
     default:
       throw missing(

@@ -4,15 +4,19 @@
  *
  * The first byte of a payload says which: 0 for the frames in C order, 1 for JSON text, a list of a reference a frame.
  */
+import { type DType, type Endian, fromTypestr } from "../../core/dtype.ts";
 import { StorageError } from "../../core/errors.ts";
 import { isNdArray, type NdArray } from "../../core/nd-array.ts";
 import type { CallOptions, Entry } from "../engine.ts";
 import { NumericCodec, type NumericPoint } from "./numeric.ts";
-import type { EncodedPoints, PointCodec } from "./point-codec.ts";
+import type { EncodedPoints, EntryPart, PointCodec } from "./point-codec.ts";
 
 /** Where a frame is. What the members beside `kind` and `uri` mean is up to who wrote it. */
 export interface FrameReference {
-  /** Names who can read it: `"bytes"` for a range of a file, `"array"` for a frame of an array in a store. */
+  /**
+   * Names who can read it: `"bytes"` for a range of a file that has the frame as it is, in C order; `"array"` for a frame
+   * of an array in a store, or one of a sequence of image files.
+   */
   readonly kind: string;
   /** The file or the store. */
   readonly uri: string;
@@ -26,25 +30,45 @@ export interface FrameReference {
   readonly path?: string;
   /** Index of the frame in that array. */
   readonly index?: number;
+  /** What lies there, if not an array of a Zarr hierarchy: `"multipart/related;type=image/tiff"`. */
+  readonly mimetype?: string;
+  /** What the files of a sequence are called, a format string of Python: `"camera_{:06d}.tif"`. */
+  readonly template?: string;
 }
 
-/** Reads a frame that is somewhere else. */
-export type ReadFrame = (reference: FrameReference, options: CallOptions) => Promise<NdArray>;
+/** What the frames of a stream are. */
+export interface FrameKind {
+  /** Shape of one frame, slowest axis first. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** Byte order of frames that are kept as they are. */
+  readonly endian: Endian;
+}
+
+/**
+ * Reads frames that are somewhere else: one array `[n, …frame]`, in the order of their references. It is told what the
+ * frames of the stream are, and rejects if those it finds are others.
+ */
+export type ReadFrames = (
+  references: readonly FrameReference[],
+  kind: FrameKind,
+  options: CallOptions,
+) => Promise<NdArray>;
 
 /** Frames of one dtype and one shape. */
 export class FramesCodec implements PointCodec<NdArray, NumericPoint> {
   readonly #inline: NumericCodec;
-  readonly #shape: readonly number[];
-  readonly #read: ReadFrame | undefined;
+  readonly #kind: FrameKind;
+  readonly #read: ReadFrames | undefined;
 
   /**
-   * @param typestr - NumPy type string with the byte order of frames inside the event.
+   * @param typestr - NumPy type string with the byte order of frames that are kept as they are.
    * @param shape - Shape of one frame.
    * @param read - Reads frames by reference; absent: only frames inside the event can be read.
    */
-  constructor(typestr: string, shape: readonly number[], read?: ReadFrame) {
+  constructor(typestr: string, shape: readonly number[], read?: ReadFrames) {
     this.#inline = new NumericCodec(typestr, shape);
-    this.#shape = shape;
+    this.#kind = { shape, ...fromTypestr(typestr) };
     this.#read = read;
   }
 
@@ -61,10 +85,27 @@ export class FramesCodec implements PointCodec<NdArray, NumericPoint> {
     return { length, payload: withKind(0, payload) };
   }
 
-  async decode(entry: Entry, from: number, to: number, options: CallOptions = {}): Promise<NdArray> {
-    if (entry.payload[0] === 0) return this.#inline.decode({ ...entry, payload: entry.payload.subarray(1) }, from, to);
+  decode(entry: Entry, from: number, to: number, options: CallOptions = {}): Promise<NdArray> {
+    return this.decodeAll([{ entry, from, to }], options);
+  }
+
+  /** References of neighbouring parts are read together. */
+  async decodeAll(parts: readonly EntryPart[], options: CallOptions = {}): Promise<NdArray> {
     const frames: NdArray[] = [];
-    for (const reference of referencesOf(entry).slice(from, to)) frames.push(await this.#fetch(reference, options));
+    let references: FrameReference[] = [];
+    const readReferences = async () => {
+      if (references.length > 0) frames.push(await this.#fetch(references, options));
+      references = [];
+    };
+    for (const { entry, from, to } of parts) {
+      const isInside = entry.payload[0] === 0;
+      if (!isInside) references.push(...referencesOf(entry).slice(from, to));
+      else {
+        await readReferences();
+        frames.push(this.#inline.decode({ ...entry, payload: entry.payload.subarray(1) }, from, to));
+      }
+    }
+    await readReferences();
     return this.concat(frames);
   }
 
@@ -88,19 +129,22 @@ export class FramesCodec implements PointCodec<NdArray, NumericPoint> {
     return referencesOf(entry)[index];
   }
 
-  async #fetch(reference: FrameReference, options: CallOptions): Promise<NdArray> {
+  async #fetch(references: readonly FrameReference[], options: CallOptions): Promise<NdArray> {
+    const [first] = references;
+    const where = `${references.length === 1 ? "A frame" : `${references.length} frames, the first`} in ${first?.uri}`;
     if (this.#read === undefined) {
-      throw new StorageError(
-        "UNSUPPORTED",
-        `A frame is in ${reference.uri}, and nothing was given that reads it there`,
-      );
+      const message = `${where}: frames by reference, and nothing was given that reads them (readFrames)`;
+      throw new StorageError("UNSUPPORTED", message);
     }
-    const frame = await this.#read(reference, options);
-    if (!isNdArray(frame) || frame.shape.join() !== this.#shape.join()) {
-      const what = `The frame in ${reference.uri} has shape [${frame.shape.join(", ")}]`;
-      throw new StorageError("SHAPE_MISMATCH", `${what}, the stream has [${this.#shape.join(", ")}]`);
+    const { shape, dtype } = this.#kind;
+    const frames = await this.#read(references, this.#kind, options);
+    const wanted = [references.length, ...shape];
+    if (!isNdArray(frames) || frames.shape.join() !== wanted.join()) {
+      const message = `${where}: an array [${wanted.join(", ")}] was expected, got [${frames.shape.join(", ")}]`;
+      throw new StorageError("SHAPE_MISMATCH", message);
     }
-    return { ...frame, shape: [1, ...frame.shape], stride: [frame.data.length, ...frame.stride] };
+    if (frames.dtype === dtype) return frames;
+    throw new StorageError("DTYPE_MISMATCH", `${where}: the stream holds ${dtype}, found ${frames.dtype}`);
   }
 }
 

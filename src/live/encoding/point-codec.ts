@@ -4,6 +4,15 @@ import type { CallOptions, Entry } from "../engine.ts";
 /** Points that were encoded: what an entry needs beside its index. */
 export type EncodedPoints = Pick<Entry, "length" | "payload">;
 
+/** Some points of an entry. */
+export interface EntryPart {
+  readonly entry: Entry;
+  /** The first, counted within the entry. */
+  readonly from: number;
+  /** The one after the last. */
+  readonly to: number;
+}
+
 /**
  * Encodes and decodes the points of one stream.
  *
@@ -24,6 +33,8 @@ export interface PointCodec<Points = unknown, Point = unknown> {
    * @returns May share memory with the payload.
    */
   decode(entry: Entry, from: number, to: number, options?: CallOptions): Points | Promise<Points>;
+  /** Points of several entries, one after the other, where that is better than to decode each for itself. */
+  decodeAll?(parts: readonly EntryPart[], options?: CallOptions): Promise<Points>;
   /** Points one after the other; of an empty list, no points. */
   concat(parts: readonly Points[]): Points;
   /** Some of the points, in the order of the indexes. */

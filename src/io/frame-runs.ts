@@ -1,9 +1,15 @@
-/** Where the frames of a field lie: places, and runs of frames that are neighbours there. */
+/** Where frames lie: places, and runs of frames that are neighbours there. */
+import type { OperationOptions } from "../core/byte-store.ts";
+import type { StreamResource } from "../core/documents.ts";
 import type { DType } from "../core/dtype.ts";
+import type { NdArray } from "../core/nd-array.ts";
+
+/** MIME type of frames that are an array of a Zarr hierarchy. */
+export const ZARR_FRAMES = "application/x-zarr";
 
 /** A place with frames, numbered from 0. */
 export interface FramePlace {
-  /** URI of the store; `undefined` is the store beside the database. */
+  /** URI of the store; `undefined` is one that the reader knows: the store beside the database. */
   readonly uri: string | undefined;
   /** Path of the frames in the store. */
   readonly path: string;
@@ -21,6 +27,16 @@ export interface FrameRun {
   readonly count: number;
 }
 
+/** Reads frames that lie next to each other in one place. */
+export interface FrameReader {
+  /**
+   * Reads frames `run.first` to `run.first + run.count`.
+   *
+   * @returns Shape `[count, y, x]`; memory of the caller.
+   */
+  read(run: FrameRun, options: OperationOptions): Promise<NdArray>;
+}
+
 /** The frames of one field. */
 export interface Frames {
   /** `[y, x]`; `[0, 0]` without frames. */
@@ -29,6 +45,19 @@ export interface Frames {
   readonly count: number;
   /** In the order of the frames. */
   readonly runs: readonly FrameRun[];
+}
+
+/** Where the frames of a resource lie. */
+export function placeOfResource(
+  resource: Pick<StreamResource, "uri" | "mimetype" | "parameters">,
+): FramePlace & { readonly uri: string } {
+  const { uri, mimetype, parameters } = resource;
+  const { store_uri: store, path } = parameters;
+  // A writer of a hierarchy names the array's own URI, and beside it the store and the path in it.
+  if (mimetype === ZARR_FRAMES && typeof store === "string" && typeof path === "string") {
+    return { uri: store, path, mimetype, parameters };
+  }
+  return { uri, path: "", mimetype, parameters };
 }
 
 /** Puts a run behind others, as part of the last one where it continues it. */
