@@ -78,7 +78,7 @@ export function trimChecks({ trimsExactly }: LiveCapabilities): KitCheck<LiveEng
       name: "trimming gives memory back",
       run: async ({ connect }) => {
         const engine = await connect();
-        // Much, so that what a server uses for its connections does not matter.
+        // Much, so that what a server uses for itself does not matter: connections, functions, tables of other stores.
         const payload = new Uint8Array(3000);
         await engine.append(
           KEY,

@@ -7,10 +7,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { StorageError } from "../../../core/errors.ts";
 import { aborted, type RedisConnection, type RedisReply } from "./connection.ts";
 import { LinkLostError, redisError } from "./errors.ts";
-import { fieldsOf, isBefore, listOf } from "./wire.ts";
+import { StreamReply } from "./stream-reply.ts";
+import { isBefore, listOf } from "./wire.ts";
 
-/** Entries of streams that came after the places that were asked for, as `XREAD` answers them. */
-export type StreamNews = ReadonlyMap<string, readonly RedisReply[]>;
+/** What came of streams, some of it maybe from before the places that were asked for. */
+export type StreamNews = ReadonlyMap<string, StreamReply>;
 
 /** Options of {@link BlockingReader.next}. */
 export interface NextOptions {
@@ -43,7 +44,7 @@ export interface ReaderConnections {
 }
 
 /** Entries of one stream that one answer may have. */
-const MAX_COUNT = 128;
+const MAX_COUNT = 512;
 /** Bytes that one answer should have at most, as far as the sizes of earlier entries tell. */
 const ANSWER_BYTES = 1 << 20;
 /** What an entry is thought to take before one was seen. */
@@ -136,8 +137,12 @@ export class BlockingReader {
 
   async #run(): Promise<void> {
     try {
-      // Those that were just served come back in this turn, and are then among those for whom is waited.
-      while ((await nextTurn()) === undefined && this.#waiters.size > 0 && !this.#isClosed) await this.#wait();
+      // Those that were just served come back first, and are then among those for whom is waited.
+      for (;;) {
+        await microtasks();
+        if (this.#waiters.size === 0 || this.#isClosed) return;
+        await this.#wait();
+      }
     } catch (error) {
       this.#settleAll((operation) => redisError(error, { operation }));
     } finally {
@@ -195,20 +200,21 @@ export class BlockingReader {
   }
 
   #handOut(reply: RedisReply): void {
-    const streams = new Map<string, readonly RedisReply[]>();
+    const streams = new Map<string, StreamReply>();
     let largest = 0;
     for (const pair of listOf(reply)) {
-      const [stream, entries] = listOf(pair);
-      streams.set(String(stream), listOf(entries));
-      for (const entry of listOf(entries)) largest = Math.max(largest, sizeOf(entry));
+      const [name, entries] = listOf(pair);
+      const stream = new StreamReply(String(name), listOf(entries));
+      streams.set(stream.name, stream);
+      largest = Math.max(largest, stream.largest);
     }
     // Grown at once, shrunk by and by: a small entry does not say that the next is small.
     if (largest > 0) this.#largest = Math.max(largest, Math.floor(this.#largest / 2), 1);
     for (const waiter of [...this.#waiters]) {
-      const news = new Map<string, readonly RedisReply[]>();
-      for (const [stream, id] of waiter.positions) {
-        const later = streams.get(stream)?.filter((entry) => isBefore(id, String(listOf(entry)[0])));
-        if (later !== undefined && later.length > 0) news.set(stream, later);
+      const news = new Map<string, StreamReply>();
+      for (const [name, id] of waiter.positions) {
+        const stream = streams.get(name);
+        if (stream !== undefined && isBefore(id, stream.lastId)) news.set(name, stream);
       }
       if (news.size > 0) waiter.settle({ kind: "news", news });
     }
@@ -251,9 +257,9 @@ export class BlockingReader {
   }
 }
 
-function sizeOf(entry: RedisReply): number {
-  const payload = fieldsOf(listOf(entry)[1]).get("payload");
-  return Buffer.isBuffer(payload) ? payload.length : 64;
+/** Resolves once everything that only waits for promises has gone on. */
+function microtasks(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 function closedError(operation: string): StorageError {

@@ -44,6 +44,7 @@ ${script.body}
 /** Runs scripts on one connection. */
 export class RedisFunctions {
   readonly #connection: RedisConnection;
+  readonly #commands = new Map<ScriptName, readonly string[]>();
   #mode: ScriptMode;
 
   constructor(connection: RedisConnection, mode: ScriptMode) {
@@ -69,14 +70,14 @@ export class RedisFunctions {
   }
 
   /** Runs a script once; `LinkLostError` also if the server has to be told the script first, which is done here. */
-  async send(name: ScriptName, args: readonly RedisArgument[], options: RedisCallOptions): Promise<RedisReply> {
-    try {
-      return await this.#connection.send(this.#command(name, args));
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      await this.load(options);
-      throw new LinkLostError(error);
-    }
+  send(name: ScriptName, args: readonly RedisArgument[], options: RedisCallOptions): Promise<RedisReply> {
+    return this.#connection.send(this.#command(name, args)).catch(async (error: unknown) => {
+      if (isMissing(error)) {
+        await this.load(options);
+        throw new LinkLostError(error);
+      }
+      throw error;
+    });
   }
 
   /** Tells the server the scripts. */
@@ -90,6 +91,7 @@ export class RedisFunctions {
         if (/already exists/.test(said)) return;
         if (!/^NOPERM|unknown command|unknown subcommand/i.test(said)) throw error;
         this.#mode = "scripts";
+        this.#commands.clear();
       }
     }
     for (const name of Object.keys(scripts) as ScriptName[]) {
@@ -98,13 +100,19 @@ export class RedisFunctions {
   }
 
   #command(name: ScriptName, args: readonly RedisArgument[]): RedisArgument[] {
-    if (this.#mode === "scripts") return ["EVALSHA", scriptHash(name), "0", ...args];
-    return [
-      (scripts as Record<string, RedisScript>)[name]?.isRead ? "FCALL_RO" : "FCALL",
-      functionName(name),
-      "0",
-      ...args,
-    ];
+    const command = this.#commands.get(name) ?? this.#commandOf(name);
+    return [...command, "0", ...args];
+  }
+
+  /** The words before the arguments. */
+  #commandOf(name: ScriptName): readonly string[] {
+    const isRead = (scripts as Record<string, RedisScript>)[name]?.isRead;
+    const command =
+      this.#mode === "scripts"
+        ? ["EVALSHA", createHash("sha1").update(scriptCode(name)).digest("hex")]
+        : [isRead ? "FCALL_RO" : "FCALL", functionName(name)];
+    this.#commands.set(name, command);
+    return command;
   }
 }
 
@@ -129,8 +137,4 @@ function scriptCode(name: ScriptName): string {
   const flags = flagsOf(script);
   const first = `#!lua${flags.length === 0 ? "" : ` flags=${flags.join(",")}`}`;
   return `${first}\n${sharedLua}\nlocal args = ARGV\n${script.body}`;
-}
-
-function scriptHash(name: ScriptName): string {
-  return createHash("sha1").update(scriptCode(name)).digest("hex");
 }

@@ -1,30 +1,52 @@
 /** Steps on streams. */
 import type { RedisScript } from "./shared-lua.ts";
 
+/**
+ * `args`: the stream, `1` if some of it was sent before, the first index, and pairs: the number of points of an entry and
+ * its payload, or `*` and packed entries: float64 number of points, uint32 bytes, payload. Answers 1, or why not.
+ */
 const append: RedisScript = {
   body: `
-local stream, again, at = args[1], args[2] == '1', 3
-local length, sealed = tail(stream)
-while again and at <= #args and tonumber(args[at]) < length do
-  local id = args[at] .. '-1'
-  local entry = redis.call('XRANGE', stream, id, id)[1]
-  local is_same = entry and (field(entry[2], 'len') or '1') == args[at + 1]
-    and field(entry[2], 'payload') == args[at + 2]
-  local has_left = not entry and tonumber(args[at]) < oldest(stream, length)
-  if not is_same and not has_left then break end
-  at = at + 3
-end
-if at > #args then return { 'done' } end
-if sealed then return { 'sealed', text(length) } end
-if tonumber(args[at]) ~= length then return { 'index', args[at], text(length) } end
-for i = at, #args, 3 do
-  if args[i + 1] == '1' then
-    redis.call('XADD', stream, args[i] .. '-1', 'payload', args[i + 2])
+local stream, again, index = args[1], args[2] == '1', tonumber(args[3])
+local lengths, payloads, count = {}, {}, 0
+for i = 4, #args, 2 do
+  local packed = args[i + 1]
+  if args[i] == '*' then
+    local at, size = 1, #packed
+    while at <= size do
+      count = count + 1
+      lengths[count], payloads[count], at = struct.unpack('<dI4c0', packed, at)
+    end
   else
-    redis.call('XADD', stream, args[i] .. '-1', 'payload', args[i + 2], 'len', args[i + 1])
+    count = count + 1
+    lengths[count], payloads[count] = tonumber(args[i]), packed
   end
 end
-return { 'done' }`,
+local length, sealed = tail(stream)
+local first = 1
+while again and first <= count and index < length do
+  local id = text(index) .. '-1'
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local is_same = entry and tonumber(field(entry[2], 'len') or 1) == lengths[first]
+    and field(entry[2], 'payload') == payloads[first]
+  local has_left = not entry and index < oldest(stream, length)
+  if not is_same and not has_left then break end
+  index = index + lengths[first]
+  first = first + 1
+end
+if first > count then return 1 end
+if sealed then return { 'sealed', text(length) } end
+if index ~= length then return { 'index', text(index), text(length) } end
+for i = first, count do
+  local points = lengths[i]
+  if points == 1 then
+    redis.call('XADD', stream, text(index) .. '-1', 'payload', payloads[i])
+  else
+    redis.call('XADD', stream, text(index) .. '-1', 'payload', payloads[i], 'len', text(points))
+  end
+  index = index + points
+end
+return 1`,
 };
 
 const sealStream: RedisScript = { runsWhenFull: true, body: "return text(seal(args[1]))" };

@@ -5,7 +5,7 @@
 import type { Bounds, CallOptions, Entry, Page, WaitOptions } from "../../engine.ts";
 import type { BlockingReader, StreamNews } from "./blocking-reader.ts";
 import { Deadline } from "./deadline.ts";
-import { decodeEntries, positionBefore } from "./wire.ts";
+import { positionBefore } from "./wire.ts";
 
 /** Asks how far streams go, and for entries from an index on. */
 export type Peek = (
@@ -81,10 +81,10 @@ export class StreamWaiter {
   #take(positions: ReadonlyMap<string, number>, news: StreamNews, maxBytes: number): Map<string, Page> {
     const pages = new Map<string, Page>();
     let left = maxBytes;
-    for (const [stream, raw] of news) {
+    for (const [stream, reply] of news) {
       const index = positions.get(stream) as number;
       const end = this.#ends.get(stream);
-      const { entries, sealedAt } = decodeEntries(stream, raw);
+      const { entries, sealedAt } = reply.entries;
       const last = entries[entries.length - 1];
       const length = sealedAt ?? (last === undefined ? (end?.length ?? 0) : last.index + last.length);
       const bounds: Bounds = {
@@ -96,7 +96,7 @@ export class StreamWaiter {
       this.#keep(stream, bounds);
       if (!isWorth(bounds, index)) {
         // A full answer with nothing of use: the end is far from what was known.
-        if (raw.length >= this.#reader.count) this.#ends.delete(stream);
+        if (reply.count >= this.#reader.count) this.#ends.delete(stream);
         continue;
       }
       const fitting: Entry[] = [];

@@ -14,6 +14,8 @@ import type { RedisReply } from "./connection.ts";
 /** Id of the entry that ends a stream. */
 export const SEAL_ID = "18446744073709551615-18446744073709551615";
 
+const PAYLOAD = Buffer.from("payload");
+
 /** Entries of a stream, as read. */
 export interface StreamEntries {
   readonly entries: readonly Entry[];
@@ -35,15 +37,44 @@ export function decodeEntries(stream: string, reply: RedisReply): StreamEntries 
   const entries: Entry[] = [];
   for (const raw of listOf(reply)) {
     const [id, fields] = listOf(raw);
-    const name = String(id);
-    const values = fieldsOf(fields);
-    if (name === SEAL_ID) return { entries, sealedAt: countOf(values.get("id"), stream, name) };
-    const payload = values.get("payload");
-    if (!Buffer.isBuffer(payload)) throw corrupt(stream, name, "it has no payload");
-    const length = values.has("len") ? countOf(values.get("len"), stream, name) : 1;
-    entries.push({ index: countOf(name.slice(0, name.indexOf("-")), stream, name), length, payload });
+    const index = indexOf(id, stream);
+    if (index === undefined) {
+      return { entries, sealedAt: countOf(fieldsOf(fields).get("id"), stream, SEAL_ID) };
+    }
+    const values = listOf(fields);
+    // A point alone, as most are.
+    const isPlain = values.length === 2 && isPayload(values[0]);
+    const payload = isPlain ? values[1] : fieldsOf(fields).get("payload");
+    if (!Buffer.isBuffer(payload)) throw corrupt(stream, String(id), "it has no payload");
+    entries.push({ index, length: isPlain ? 1 : lengthOf(fields, stream, id), payload });
   }
   return { entries };
+}
+
+/** The index in an id; `undefined` in that of the entry that ends a stream. */
+function indexOf(id: RedisReply | undefined, stream: string): number | undefined {
+  let index = 0;
+  if (Buffer.isBuffer(id) && id.length < SEAL_ID.length) {
+    for (const byte of id) {
+      if (byte === 45) break;
+      index = index * 10 + (byte - 48);
+    }
+  } else {
+    const name = String(id);
+    if (name === SEAL_ID) return undefined;
+    index = Number(name.slice(0, name.indexOf("-")));
+  }
+  if (!Number.isSafeInteger(index)) throw corrupt(stream, String(id), "its id is no index");
+  return index;
+}
+
+function isPayload(name: RedisReply | undefined): boolean {
+  return Buffer.isBuffer(name) && PAYLOAD.equals(name);
+}
+
+function lengthOf(fields: RedisReply | undefined, stream: string, id: RedisReply | undefined): number {
+  const length = fieldsOf(fields).get("len");
+  return length === undefined ? 1 : countOf(length, stream, String(id));
 }
 
 /** A reply that is a list; none is an empty one. */
