@@ -11,7 +11,9 @@ import { newScanKey } from "./keys.ts";
 import { Scan, type ScanContext } from "./scan.ts";
 import type { ScanQuery } from "./scan-query.ts";
 import { endReasons, type ScanState, scanStates } from "./scan-state.ts";
-import type { StreamPlugins } from "./stream-plugin.ts";
+import type { OpenFallback, StreamPlugins } from "./stream-plugin.ts";
+import type { StreamWriterOptions } from "./stream-writer.ts";
+import { takeStreams } from "./take-streams.ts";
 import { checkInfo, WritableScan } from "./writable-scan.ts";
 
 /** How long a producer is believed to live without a sign of it. */
@@ -23,6 +25,8 @@ export interface DataStoreOptions {
   readonly plugins?: StreamPlugins | undefined;
   /** Reads frames that are kept by reference. */
   readonly readFrames?: ReadFrames | undefined;
+  /** Reads points that have left the engine from where their stream says that they are; see `storedFallback`. */
+  readonly fallback?: OpenFallback | undefined;
   /** How often those who wait look for writers that are gone. Default 5000 ms. */
   readonly lostWritersMs?: number | undefined;
   /** What renews the leases of scans that are written here. */
@@ -34,6 +38,19 @@ export interface CreateScanOptions extends CallOptions {
   readonly info?: JsonObject | undefined;
   /** How long the producer is believed to live without a sign of it; 0: nobody looks after it. Default 30 000 ms. */
   readonly leaseMs?: number | undefined;
+  /**
+   * Who holds the lease. Whoever names the same owner can take the scan over before the lease has run out: a producer that
+   * is started again after a crash. Default: a name that nobody else has.
+   */
+  readonly owner?: string | undefined;
+}
+
+/** Options of {@link DataStore.resumeScan}. */
+export interface ResumeScanOptions extends CallOptions, StreamWriterOptions {
+  /** How long the producer is believed to live without a sign of it. Default 30 000 ms. */
+  readonly leaseMs?: number | undefined;
+  /** Who held the lease, to take the scan over before it has run out. Default: a name that nobody else has. */
+  readonly owner?: string | undefined;
 }
 
 /** A scan that was seen in the history. */
@@ -53,9 +70,9 @@ export class DataStore implements AsyncDisposable {
 
   /** @param engine - Closed with the store. */
   constructor(engine: LiveEngine, options: DataStoreOptions = {}) {
-    const { plugins = {}, readFrames, lostWritersMs, clock } = options;
+    const { plugins = {}, readFrames, fallback, lostWritersMs, clock } = options;
     this.engine = engine;
-    this.#context = { engine, plugins, readFrames, lostWritersMs };
+    this.#context = { engine, plugins, readFrames, fallback, lostWritersMs };
     this.#clock = clock;
   }
 
@@ -66,10 +83,10 @@ export class DataStore implements AsyncDisposable {
    * @throws A {@link StorageError} `INVALID_DATA` for info that is no JSON, or too large.
    */
   async createScan(identity: JsonObject, options: CreateScanOptions = {}): Promise<WritableScan> {
-    const { info = {}, leaseMs = LEASE_MS, signal } = options;
+    const { info = {}, leaseMs = LEASE_MS, owner = randomUUID(), signal } = options;
     const key = newScanKey();
     checkInfo(info, this.engine.capabilities.maxInfoBytes, key);
-    const lease = leaseMs > 0 ? { owner: randomUUID(), ms: leaseMs } : undefined;
+    const lease = leaseMs > 0 ? { owner, ms: leaseMs } : undefined;
     const scan = { key, identity: copyJson(identity, "The identity"), info: copyJson(info, "The info"), lease };
     await this.engine.createScan(scan, { signal });
     const header = await this.engine.getScan(key, { signal });
@@ -78,14 +95,32 @@ export class DataStore implements AsyncDisposable {
   }
 
   /**
+   * Takes over a scan that another process began and did not end: its streams go on where they are.
+   *
+   * @returns The scan with a writer for each of its streams. A stream whose plugin is missing says so when its writer is
+   * asked for.
+   * @throws A {@link StorageError}: `CONFLICT` while another owner holds the lease, or if the scan is CLOSED;
+   * `WRITER_LOST` if it was closed because the lease had run out; `NOT_FOUND`, `INVALID_KEY`.
+   */
+  async resumeScan(key: string, options: ResumeScanOptions = {}): Promise<WritableScan> {
+    const { leaseMs = LEASE_MS, owner = randomUUID(), ...writing } = options;
+    checkKey(key);
+    if (!(leaseMs > 0)) throw new StorageError("INVALID_DATA", `A scan is taken over for a time, got ${leaseMs} ms`);
+    // First the lease: from now on nobody else gets it, and what follows is how far the other one came.
+    await this.engine.renewLease(key, owner, leaseMs, { signal: options.signal });
+    const header = await this.engine.getScan(key, { signal: options.signal });
+    if (header === undefined) throw new ScanNotFoundError(key, { operation: "resumeScan" });
+    const streams = await takeStreams(header, this.#context, writing);
+    return new WritableScan(header, this.#context, { owner, ms: leaseMs, clock: this.#clock }, streams);
+  }
+
+  /**
    * A scan, as it is now.
    *
    * @throws A {@link StorageError} `NOT_FOUND`, or `INVALID_KEY` for what is no key of a scan.
    */
   async loadScan(key: string, options: CallOptions = {}): Promise<Scan> {
-    if (!key.startsWith("esrf:scan:")) {
-      throw new StorageError("INVALID_KEY", `Keys of scans begin with "esrf:scan:", got ${JSON.stringify(key)}`);
-    }
+    checkKey(key);
     const header = await this.engine.getScan(key, options);
     if (header === undefined) throw new ScanNotFoundError(key, { operation: "loadScan" });
     return new Scan(header, this.#context);
@@ -189,4 +224,9 @@ export class DataStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.engine[Symbol.asyncDispose]();
   }
+}
+
+function checkKey(key: string): void {
+  if (key.startsWith("esrf:scan:")) return;
+  throw new StorageError("INVALID_KEY", `Keys of scans begin with "esrf:scan:", got ${JSON.stringify(key)}`);
 }

@@ -1,6 +1,6 @@
 /** A scan, to write. */
 import { type Clock, systemClock } from "../core/clock.ts";
-import { isStorageError, StorageError } from "../core/errors.ts";
+import { isStorageError, runAll, StorageError } from "../core/errors.ts";
 import type { CallOptions } from "./engine.ts";
 import { StateConflictError } from "./errors.ts";
 import type { ScanHeader, StreamHeader } from "./header.ts";
@@ -20,23 +20,41 @@ export interface LeaseHolder {
   readonly clock?: Clock | undefined;
 }
 
+/** Streams of a scan that was taken over, by name. */
+export interface TakenStreams {
+  readonly writers: ReadonlyMap<string, StreamWriter>;
+  /** Why others cannot be written: their plugins. */
+  readonly failures: ReadonlyMap<string, unknown>;
+}
+
 /**
  * A scan of which this process is the producer. It goes from CREATED over PREPARED and STARTED to STOPPED, and from any
  * of them to CLOSED.
  */
 export class WritableScan extends Scan implements AsyncDisposable {
   readonly #lease: LeaseHolder | undefined;
-  readonly #writers = new Map<string, StreamWriter>();
-  readonly #declared: Record<string, StreamHeader> = {};
+  readonly #writers: Map<string, StreamWriter>;
+  readonly #declared: Record<string, StreamHeader>;
   #newInfo: JsonObject | undefined;
   #cancelRenewal: (() => void) | undefined;
   #renewing: Promise<void> | undefined;
   #leaseFailure: unknown;
+  #isReleased = false;
+  readonly #unwritable: ReadonlyMap<string, unknown>;
 
-  constructor(header: ScanHeader, context: ScanContext, lease?: LeaseHolder) {
+  /** @param taken - Of a scan that was taken over: what writes its streams, and why some cannot be written. */
+  constructor(header: ScanHeader, context: ScanContext, lease?: LeaseHolder, taken?: TakenStreams) {
     super(header, context);
     this.#lease = lease;
+    this.#declared = { ...header.streams };
+    this.#writers = new Map(taken?.writers);
+    this.#unwritable = taken?.failures ?? new Map();
     this.#scheduleRenewal();
+  }
+
+  /** Who has its lease: whoever knows the name can take the scan over. Absent if nobody looks after its writer. */
+  get owner(): string | undefined {
+    return this.#lease?.owner;
   }
 
   /** What is said about it, changes included that others see with the next {@link prepare} or {@link close}. */
@@ -111,10 +129,15 @@ export class WritableScan extends Scan implements AsyncDisposable {
     }
   }
 
-  /** The writer of a stream. */
+  /**
+   * The writer of a stream.
+   *
+   * @throws A {@link StorageError}: `NOT_FOUND`, or of a scan that was taken over what the plugin of the stream said.
+   */
   writer(name: string): StreamWriter {
     const writer = this.#writers.get(name);
     if (writer !== undefined) return writer;
+    if (this.#unwritable.has(name)) throw this.#unwritable.get(name);
     const known = [...this.#writers.keys()].join(", ") || "none";
     throw new StorageError("NOT_FOUND", `${this.key} has no stream "${name}" to write. Known: ${known}`, {
       identifier: name,
@@ -140,6 +163,7 @@ export class WritableScan extends Scan implements AsyncDisposable {
     this.#checkInfoIsPublished("stop");
     await this.#flush();
     await this.#change([STARTED], STOPPED, {}, options);
+    await this.#release();
   }
 
   /**
@@ -159,12 +183,29 @@ export class WritableScan extends Scan implements AsyncDisposable {
     const endReason = options.endReason ?? (failure === undefined ? endReasons.SUCCESS : endReasons.FAILURE);
     await this.#change([CREATED, PREPARED, STARTED, STOPPED], CLOSED, { endReason }, options);
     await this.#endLease();
+    await this.#release();
     if (failure !== undefined) throw failure;
   }
 
-  /** Closes the scan, if it is open, with the end reason USER_ABORT: a producer that succeeds says so itself. */
+  /**
+   * Sends what waits, and leaves the scan to another process, which takes it over with `DataStore.resumeScan`: at once if
+   * it says the same owner, else once the lease has run out. This object changes nothing any more.
+   */
+  async release(): Promise<void> {
+    await this.#flush();
+    await this.#endLease();
+    this.#isReleased = true;
+    this.#leaseFailure ??= new StorageError("NOT_OPEN", `${this.key} was released, for another to write`, {
+      identifier: this.key,
+    });
+  }
+
+  /**
+   * Closes the scan, if it is open and was not released, with the end reason USER_ABORT: a producer that succeeds says so
+   * itself.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.state < CLOSED) await this.close({ endReason: endReasons.USER_ABORT });
+    if (this.state < CLOSED && !this.#isReleased) await this.close({ endReason: endReasons.USER_ABORT });
     await this.#endLease();
   }
 
@@ -203,6 +244,14 @@ export class WritableScan extends Scan implements AsyncDisposable {
     const failures = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1) throw new AggregateError(failures, `${failures.length} streams could not be sent`);
+  }
+
+  async #release(): Promise<void> {
+    const writers = [...this.#writers.values()];
+    await runAll(
+      writers.map((writer) => () => writer.release()),
+      "Streams could not be released",
+    );
   }
 
   #checkState(from: ScanState, to: ScanState): void {

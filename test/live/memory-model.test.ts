@@ -7,6 +7,7 @@ import { discoveryBattery } from "./battery/discovery.ts";
 import { scanBattery } from "./battery/scans.ts";
 import { streamBattery } from "./battery/streams.ts";
 import type { BatteryEngine } from "./battery/subject.ts";
+import { takeOverBattery } from "./battery/take-over.ts";
 
 const memory: BatteryEngine = {
   name: "memory",
@@ -26,4 +27,4 @@ const memory: BatteryEngine = {
   },
 };
 
-for (const battery of [scanBattery, discoveryBattery, streamBattery, cursorBattery]) battery(memory);
+for (const battery of [scanBattery, discoveryBattery, streamBattery, cursorBattery, takeOverBattery]) battery(memory);

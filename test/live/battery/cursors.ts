@@ -26,7 +26,7 @@ export function cursorBattery(engine: BatteryEngine): void {
       ),
     );
     test.each(matrix)(
-      "batches $name, sealed $isSealed, blocking $isBlocking, group $isGroup, latest $isLatest",
+      "case 28: batches $name, sealed $isSealed, blocking $isBlocking, group $isGroup, latest $isLatest",
       (row) =>
         withStores(engine, async (writing, reading) => {
           const { writer, stream } = await makeStream(writing, reading);
@@ -57,7 +57,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         }),
     );
 
-    test("it starts at the origin, at an index, now, or at the newest", () =>
+    test("case 29: it starts at the origin, at an index, now, or at the newest", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         await writer.send(numbers(0, 10));
@@ -69,18 +69,31 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect(indexes).toEqual([0, 4, 9, 10]);
       }));
 
-    test("a read that blocks ends with its time, or with the data", () =>
+    test("case 30: a read that blocks ends with its time, or with the data", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const cursor = await stream.cursor();
-        for (const timeoutMs of [0, 0.1, 10]) expect(await cursor.read({ timeoutMs })).toBeUndefined();
+        expect(await cursor.read({ timeoutMs: 10 })).toBeUndefined();
         const waiting = cursor.read({ timeoutMs: 60_000 });
         await moment();
         await writer.send(5);
         expect((await waiting)?.index).toBe(0);
       }));
 
-    test("a group answers with the first stream that has news, and the rest with the next read", () =>
+    test("case 36: times of a tenth of a millisecond are over, wherever something is awaited", () =>
+      withStores(engine, async (writing, reading) => {
+        const { scan, stream } = await makeStream(writing, reading);
+        const cursor = await stream.cursor();
+        for (const timeoutMs of [0, 0.1]) {
+          expect(await cursor.read({ timeoutMs })).toBeUndefined();
+          expect((await new CursorGroup([await stream.cursor()]).read({ timeoutMs })).size).toBe(0);
+          expect(await stream.waitSealed({ timeoutMs })).toBe(false);
+          expect(await (await reading.loadScan(scan.key)).update({ timeoutMs })).toBe(false);
+          expect(await failureOf(reading.nextScan({ timeoutMs }))).toMatchObject({ code: "NOT_FOUND" });
+        }
+      }));
+
+    test("case 31: a group answers with the first stream that has news, and the rest with the next read", () =>
       withStores(engine, async (writing, reading) => {
         const one = await makeStream(writing, reading);
         const two = await makeStream(writing, reading);
@@ -117,7 +130,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         });
       }));
 
-    test("a read that blocks ends when the stream is sealed", () =>
+    test("case 32: a read that blocks ends when the stream is sealed", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const failing = failureOf((await stream.cursor()).read());
@@ -126,7 +139,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect(await failing).toMatchObject({ code: "END_OF_STREAM" });
       }));
 
-    test("a hundred streams of two thousand points are read complete", () =>
+    test("case 33: a hundred streams of two thousand points are read complete", () =>
       withStores(engine, async (writing, reading) => {
         const scan = await writing.createScan({ name: "many" });
         const writers = [];
@@ -155,7 +168,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect(sums).toEqual(Array.from({ length: 100 }, () => [2000, 1_999_000]));
       }));
 
-    test("the latest point is given alone, and each once", () =>
+    test("case 34: the latest point is given alone, and each once", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const cursor = await stream.cursor({ mode: "latest" });
@@ -198,7 +211,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect(lengths).toEqual([3, 12, 15, 70]);
       }));
 
-    test("what has left is counted, and is an error, passed over, or read from the store", () =>
+    test("case 35: what has left is counted, and is an error, passed over, or read from the store", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         for (let i = 0; i < 600; i++) await writer.send(i);
@@ -244,7 +257,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect([...((await whole?.data()) ?? { data: [] }).data]).toEqual([...numbers(0, 600)]);
       }));
 
-    test("a signal frees a read, which can be made again", () =>
+    test("case 37: a signal frees a read and what it held, and it can be made again", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const cursor = await stream.cursor();
@@ -258,7 +271,7 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect((await cursor.read())?.index).toBe(0);
       }));
 
-    test("fifty readers of different speeds all see all that one writer sends", () =>
+    test("case 38: fifty readers of different speeds all see all that one writer sends", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const readers = Array.from({ length: 50 }, async (_, speed) => {

@@ -4,7 +4,7 @@ import { type BatteryEngine, failureOf, moment, withStores } from "./subject.ts"
 /** How scans are found. */
 export function discoveryBattery(engine: BatteryEngine): void {
   describe(`discovery in ${engine.name}`, () => {
-    test("an empty store has no scan to search, none that is last, and none next, at once or after a while", () =>
+    test("case 8: an empty store has no scan to search, none that is last, and none next, at once or after a while", () =>
       withStores(engine, async (_writing, reading) => {
         expect(await reading.search()).toEqual({ tag: "0-0", keys: [] });
         expect(await failureOf(reading.lastScan())).toMatchObject({ code: "NOT_FOUND", name: "NoScanAvailableError" });
@@ -13,18 +13,23 @@ export function discoveryBattery(engine: BatteryEngine): void {
         }
       }));
 
-    test("next ignores earlier scans unless a place is named, and wakes when one is created", () =>
+    test("case 9: next ignores earlier scans unless a place is named", () =>
       withStores(engine, async (writing, reading) => {
         const first = await writing.createScan({ number: 1 });
         expect(await failureOf(reading.nextScan({ timeoutMs: 0 }))).toMatchObject({ code: "NOT_FOUND" });
         expect((await reading.nextScan({ since: "oldest" })).key).toBe(first.key);
+      }));
+
+    test("case 14: a next that waits is woken by a scan that is created", () =>
+      withStores(engine, async (writing, reading) => {
+        await writing.createScan({ number: 1 });
         const waiting = reading.nextScan();
         await moment();
         const second = await writing.createScan({ number: 2 });
         expect((await waiting).key).toBe(second.key);
       }));
 
-    test("next and last pass over deleted scans, in order, blocking or not", () =>
+    test("case 10: next passes over deleted scans, in order, blocking or not", () =>
       withStores(engine, async (writing, reading) => {
         const scans: { readonly key: string }[] = [];
         for (let number = 0; number < 5; number++) scans.push(await writing.createScan({ number }));
@@ -38,9 +43,52 @@ export function discoveryBattery(engine: BatteryEngine): void {
           }
           expect(seen).toEqual([1, 3, 4].map((number) => scans[number]?.key));
         }
+      }));
+
+    test("case 11: last passes over deleted scans", () =>
+      withStores(engine, async (writing, reading) => {
+        const scans: { readonly key: string }[] = [];
+        for (let number = 0; number < 5; number++) scans.push(await writing.createScan({ number }));
+        expect((await reading.lastScan()).key).toBe(scans[4]?.key);
         await writing.deleteScan(scans[4]?.key ?? "", { force: true });
         expect((await reading.lastScan()).key).toBe(scans[3]?.key);
         expect(await reading.states([scans[3]?.key ?? "", scans[4]?.key ?? ""])).toEqual([0, undefined]);
+      }));
+
+    test("case 12: of twenty scans those are found whose fields are as asked, exactly or by wildcards", () =>
+      withStores(engine, async (writing, reading) => {
+        for (let i = 0; i < 20; i++) {
+          const identity = { name: "scan", number: i, dataset: `dataset${i}`, session: `session${i % 2}` };
+          await writing.createScan(identity, { leaseMs: 0 });
+        }
+        const counts: [Record<string, string | number>, number][] = [
+          [{ dataset: "dataset1" }, 1],
+          [{ dataset: "dataset1*" }, 11],
+          [{ dataset: "dataset1*", session: "session0" }, 5],
+          [{ dataset: "dataset*", session: "session*" }, 20],
+          [{ number: 1, session: "session0" }, 0],
+        ];
+        for (const [identity, count] of counts) expect((await reading.search({ identity })).keys.length).toBe(count);
+      }));
+
+    test("case 13: a search and the watch after it miss none of a thousand scans that are created meanwhile", () =>
+      withStores(engine, async (writing, reading) => {
+        const creating = Promise.all(
+          Array.from({ length: 1000 }, (_, number) => writing.createScan({ name: "many", number }, { leaseMs: 0 })),
+        );
+        const seen = new Set<string>();
+        const { tag, keys } = await reading.search({ identity: { name: "many" } });
+        for (const key of keys) seen.add(key);
+        expect(seen.size).toBe(keys.length);
+        for (let since = tag; seen.size < 1000; ) {
+          const sighting = await reading.nextScan({ since });
+          expect(seen.has(sighting.key)).toBe(false);
+          seen.add(sighting.key);
+          since = sighting.tag;
+        }
+        const created = await creating;
+        expect(created.every(({ key }) => seen.has(key))).toBe(true);
+        expect(await failureOf(reading.nextScan({ timeoutMs: 0 }))).toMatchObject({ code: "NOT_FOUND" });
       }));
 
     test("a watch goes on until its signal fires", () =>

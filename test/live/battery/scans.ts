@@ -7,7 +7,7 @@ import { type BatteryEngine, failureOf, makeStream, moment, withStores } from ".
 /** Scans: what a producer makes of them, and what readers see of it. */
 export function scanBattery(engine: BatteryEngine): void {
   describe(`scans in ${engine.name}`, () => {
-    test("a scan that was created is loaded CREATED, with its identity", () =>
+    test("case 1: a scan that was created is loaded CREATED, with its identity", () =>
       withStores(engine, async (writing, reading) => {
         const scan = await writing.createScan({ name: "loop", number: 7, session: "s" }, { info: { title: "t" } });
         const loaded = await reading.loadScan(scan.key);
@@ -17,7 +17,7 @@ export function scanBattery(engine: BatteryEngine): void {
         expect(scan.key).toMatch(/^esrf:scan:[0-9A-HJKMNP-TV-Z]{26}$/);
       }));
 
-    test("a reader sees nothing new until it updates", () =>
+    test("case 2: a reader sees nothing new until it updates", () =>
       withStores(engine, async (writing, reading) => {
         const scan = await writing.createScan({ name: "loop" });
         const loaded = await reading.loadScan(scan.key);
@@ -37,7 +37,7 @@ export function scanBattery(engine: BatteryEngine): void {
         expect(await loaded.update()).toBe(false);
       }));
 
-    test("a scan that is stopped before it is started, or closed twice, refuses and stays as it is", () =>
+    test("case 3: a scan that is stopped before it is started, or closed twice, refuses and stays as it is", () =>
       withStores(engine, async (writing, reading) => {
         const scan = await writing.createScan({ name: "loop" });
         expect(await failureOf(scan.stop())).toMatchObject({ code: "CONFLICT", state: scanStates.CREATED });
@@ -47,7 +47,7 @@ export function scanBattery(engine: BatteryEngine): void {
         expect(await failureOf(scan.close())).toMatchObject({ code: "CONFLICT" });
       }));
 
-    test("info of half a mebibyte is taken, of one it is refused", () =>
+    test("case 4: info of half a mebibyte is taken, of one it is refused", () =>
       withStores(engine, async (writing, reading) => {
         const half = { text: "x".repeat(2 ** 19) };
         const whole = { text: "x".repeat(2 ** 20) };
@@ -65,7 +65,7 @@ export function scanBattery(engine: BatteryEngine): void {
         expect(() => scan.setInfo({ a: [1, Number.NaN] })).toThrow(/info\.a\[1\]/);
       }));
 
-    test("info changes with prepare and close, not with start and stop", () =>
+    test("case 5: info changes with prepare and close, not with start and stop", () =>
       withStores(engine, async (writing, reading) => {
         const scan = await writing.createScan({ name: "loop" });
         scan.setInfo({ n: 1 });
@@ -79,7 +79,7 @@ export function scanBattery(engine: BatteryEngine): void {
         expect((await reading.loadScan(scan.key)).info).toEqual({ n: 2 });
       }));
 
-    test("an open scan is deleted only by force, and those who wait for it leave", () =>
+    test("case 6: an open scan is deleted only by force, and those who wait for it leave", () =>
       withStores(engine, async (writing, reading) => {
         const { scan, stream } = await makeStream(writing, reading);
         const loaded = await reading.loadScan(scan.key);
@@ -96,7 +96,7 @@ export function scanBattery(engine: BatteryEngine): void {
         await scan[Symbol.asyncDispose]().catch(() => {});
       }));
 
-    test("a stream whose plugin is missing rejects when it is used; the scan and its other streams do not", () =>
+    test("case 7: a stream whose plugin is missing rejects when it is used; the scan and its other streams do not", () =>
       withStores(engine, async (writing, reading) => {
         const plugins = { strange: () => ({ open: () => Promise.reject(new Error("no codec")) }) };
         const knowing = new DataStore(writing.engine, {

@@ -10,7 +10,7 @@ export function streamBattery(engine: BatteryEngine): void {
       ["float64", Float64Array.from({ length: 1000 }, (_, i) => i / 7)],
       ["uint32", Uint32Array.from({ length: 1000 }, (_, i) => i * 4_000_000)],
       [">f4", Float32Array.from({ length: 1000 }, (_, i) => i / 7)],
-    ] as const)("a thousand values of %s come back with their dtype", (dtype, values) =>
+    ] as const)("case 16: a thousand values of %s come back with their dtype", (dtype, values) =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading, { dtype });
         await writer.send(values);
@@ -19,7 +19,7 @@ export function streamBattery(engine: BatteryEngine): void {
       }),
     );
 
-    test("other dtypes, other shapes and no points are refused, and nothing is sent", () =>
+    test("case 17: other dtypes, other shapes and no points are refused, and nothing is sent", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading, { dtype: "int32", shape: [2] });
         for (const data of [Int16Array.of(1, 2), Float32Array.of(1, 2)]) {
@@ -35,6 +35,24 @@ export function streamBattery(engine: BatteryEngine): void {
         expect((await stream.slice()).shape).toEqual([3, 2]);
       }));
 
+    test("case 15: keys are a prefix and a ULID, each once", () =>
+      withStores(engine, async (writing, reading) => {
+        const [one, other] = [await makeStream(writing, reading), await makeStream(writing, reading)];
+        const keys = [one, other].flatMap(({ scan, stream }) => [scan.key, stream.key]);
+        for (const key of keys) expect(key).toMatch(/^esrf:(?:scan|stream):[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+        expect(new Set(keys).size).toBe(4);
+      }));
+
+    test("case 19: an encoding that nobody knows is refused when the stream is declared", () =>
+      withStores(engine, async (writing) => {
+        const scan = await writing.createScan({ name: "loop" });
+        expect(await failureOf(scan.createStream("x", { encoding: { type: "odd" } }))).toMatchObject({
+          code: "MISSING_DEPENDENCY",
+        });
+        await scan.prepare();
+        expect(scan.streamNames).toEqual([]);
+      }));
+
     test("numbers are sent where the dtype holds them, and refused where it does not", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading, { dtype: "int16" });
@@ -45,7 +63,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect(await stream.at(0)).toBe(-3);
       }));
 
-    test("a reader has no way to write", () =>
+    test("case 18: a reader has no way to write", () =>
       withStores(engine, async (writing, reading) => {
         const { stream } = await makeStream(writing, reading);
         for (const method of ["send", "sendNoWait", "seal", "setDurable"]) expect(method in stream).toBe(false);
@@ -77,7 +95,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect(await loaded.stream("frames").at(0)).toMatchObject({ shape: [2, 2], data: frame.data });
       }));
 
-    test("a seal is for everybody, and any number of times", () =>
+    test("case 20: a seal is for everybody, and any number of times", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         await writer.send(numbers(0, 1000));
@@ -85,10 +103,18 @@ export function streamBattery(engine: BatteryEngine): void {
         expect([await writer.seal(), await writer.seal(), await other(), await other()]).toEqual([
           1000, 1000, 1000, 1000,
         ]);
-        expect(await failureOf(writer.send(1))).toMatchObject({ code: "NOT_OPEN", length: 1000 });
       }));
 
-    test("batches of any length give the same array, whole, by index and by slice", () =>
+    test("case 27: what comes after the seal is refused, whoever sealed, and nothing is added", () =>
+      withStores(engine, async (writing, reading) => {
+        const { writer, stream } = await makeStream(writing, reading);
+        await writer.send(numbers(0, 10));
+        await reading.engine.seal(stream.key);
+        expect(await failureOf(writer.send(1))).toMatchObject({ code: "NOT_OPEN", length: 10 });
+        expect(await stream.bounds()).toMatchObject({ length: 10, sealed: true });
+      }));
+
+    test("case 21: batches of any length give the same array, whole, by index and by slice", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const all = numbers(0, 100);
@@ -114,7 +140,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect((await stream.slice(10, 5)).dtype).toBe("float64");
       }));
 
-    test("a sealed stream answers all indexes and slices as the array does", () =>
+    test("case 22: a sealed stream answers all indexes and slices as the array does", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const all = [...numbers(0, 10)];
@@ -131,7 +157,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect([...(await stream.slice(undefined, undefined, -1)).data]).toEqual([...all].reverse());
       }));
 
-    test("before the seal nothing counts from the end", () =>
+    test("case 23: before the seal nothing counts from the end", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         await writer.send(numbers(0, 3));
@@ -140,7 +166,7 @@ export function streamBattery(engine: BatteryEngine): void {
         }
       }));
 
-    test("an index that is asked for before it comes is not there yet, never gone", () =>
+    test("case 24: an index that is asked for before it comes is not there yet, never gone", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const codes = new Set<unknown>();
@@ -163,7 +189,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect([...codes]).toEqual(["NOT_YET"]);
       }));
 
-    test("a wait for the seal ends with the time, or with the seal", () =>
+    test("case 25: a wait for the seal ends with the time, or with the seal", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         expect(await stream.waitSealed({ timeoutMs: 10 })).toBe(false);
@@ -173,7 +199,7 @@ export function streamBattery(engine: BatteryEngine): void {
         expect(await stream.waitSealed({ timeoutMs: 0 })).toBe(true);
       }));
 
-    test("of two writers the second is refused, and the first's points are intact", () =>
+    test("case 26: of two writers the second is refused, and the first's points are intact", () =>
       withStores(engine, async (writing, reading) => {
         const { writer, stream } = await makeStream(writing, reading);
         const { StreamWriter } = await import("../../../src/live/stream-writer.ts");

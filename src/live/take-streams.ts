@@ -1,0 +1,29 @@
+/** Writers for streams that another process began. */
+import type { Bounds, CallOptions } from "./engine.ts";
+import type { ScanHeader } from "./header.ts";
+import type { ScanContext } from "./scan.ts";
+import { openStream } from "./stream-plugin.ts";
+import { StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
+import type { TakenStreams } from "./writable-scan.ts";
+
+/** A writer for each stream of a scan, at its length; a stream whose plugin fails leaves the others writable. */
+export async function takeStreams(
+  scan: ScanHeader,
+  { engine, plugins, readFrames }: ScanContext,
+  options: StreamWriterOptions & CallOptions,
+): Promise<TakenStreams> {
+  const streams = Object.values(scan.streams);
+  const keys = streams.map(({ key }) => key);
+  const bounds = await engine.bounds(keys, { signal: options.signal });
+  const writers = new Map<string, StreamWriter>();
+  const failures = new Map<string, unknown>();
+  for (const [i, stream] of streams.entries()) {
+    try {
+      const { codec } = await openStream(stream, plugins, readFrames);
+      writers.set(stream.name, new StreamWriter(engine, stream, codec, (bounds[i] as Bounds).length, options));
+    } catch (error) {
+      failures.set(stream.name, error);
+    }
+  }
+  return { writers, failures };
+}
