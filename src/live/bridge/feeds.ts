@@ -12,10 +12,13 @@ export type Feed = AsyncGenerator<SubscriptionMessage, void, undefined>;
 /** Scans as they are created. Never ends by itself. */
 export async function* scansFeed(store: DataStore, request: ScansRequest, signal: AbortSignal): Feed {
   let { since = "now" } = request;
-  if (since === "latest") {
+  if (since === "latest" || since === "now") {
     const { tag, key } = await store.engine.lastScan({ signal });
+    const newest = since === "latest" ? key : undefined;
     since = tag;
-    const scan = key === undefined ? undefined : await sightedScan(store, key, request, signal);
+    // A client that loses the connection before the next scan comes goes on from here.
+    yield { type: "scans", tag };
+    const scan = newest === undefined ? undefined : await sightedScan(store, newest, request, signal);
     if (scan !== undefined) yield { type: "scan", tag, scan };
   }
   for await (const { tag, key, hasGap } of store.watch({ since, signal })) {

@@ -17,6 +17,9 @@ const STUCK_MS = 60_000;
 /** Most scans of one answer. */
 const MOST_SCANS = 1000;
 
+/** Headers that pages of other origins may see. */
+const EXPOSED = ["dtype", "shape", "byte-order", "index", "step", "count"].map((name) => `x-sluice-${name}`).join(", ");
+
 /** Status for a failure; 500 for others. */
 const statuses: Partial<Record<StorageErrorCode, number>> = {
   ...{ NOT_FOUND: 404, NOT_YET: 404, OUT_OF_RANGE: 404, EXPIRED: 410, INVALID_DATA: 400, INVALID_KEY: 400 },
@@ -59,7 +62,10 @@ export class HttpAnswers {
     const allowed = gate.crossOrigin(request.headers);
     response.setHeader("x-content-type-options", "nosniff");
     response.setHeader("vary", "origin");
-    if (allowed !== undefined) response.setHeader("access-control-allow-origin", allowed);
+    if (allowed !== undefined) {
+      response.setHeader("access-control-allow-origin", allowed);
+      response.setHeader("access-control-expose-headers", EXPOSED);
+    }
     const gone = new AbortController();
     response.on("close", () => gone.abort());
     const signal = AbortSignal.any([this.#options.signal, gone.signal]);

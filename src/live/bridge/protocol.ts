@@ -113,6 +113,8 @@ export interface StreamPlace {
   readonly length: number;
   readonly floor: number;
   readonly sealed: boolean;
+  /** The index that the subscription begins at. */
+  readonly next: number;
 }
 
 /** Points of a stream: `index`, `index + step`, …, `count` of them. */
@@ -135,6 +137,8 @@ export type PointsValue =
 
 /** What a bridge says of one subscription. */
 export type SubscriptionMessage =
+  /** The first of a subscription to scans from now on, or from the newest: where that is. */
+  | { readonly type: "scans"; readonly tag: HistoryTag }
   | {
       readonly type: "scan";
       /** Where to go on after it; only for a subscription to scans. */
@@ -215,6 +219,7 @@ export function decodeServerMessage(bytes: Uint8Array): ServerMessage | undefine
       return { ...subscription(header), stream: fromBytes(payload) } as unknown as ServerMessage;
     case "points":
       return readPoints(subscription(header), payload);
+    case "scans":
     case "gap":
     case "end":
       return subscription(header) as unknown as ServerMessage;

@@ -32,7 +32,7 @@ export async function* streamFeed(store: DataStore, request: StreamRequest, opti
   // What a store of its own still has is no gap.
   const onGap = cold === undefined ? "skip" : "throw";
   let cursor = await stream.cursor({ from, mode, onGap, signal });
-  const about = { encoding: stream.encoding, info: stream.info, length, floor, sealed };
+  const about = { encoding: stream.encoding, info: stream.info, length, floor, sealed, next: cursor.position };
   yield { type: "stream", name: stream.name, stream: about };
   const every = typeof mode === "object" ? mode.every : 1;
   const read = { signal, ...pageLimits(stream, inlineBytes, every) };

@@ -62,6 +62,18 @@ describe("a subscription to scans", () => {
     expect((await again.hears("scan"))[0]?.scan.key).toBe(next.key);
   });
 
+  it("says first where it begins, so that a client that goes on from there misses none", async () => {
+    const { url } = await bridge();
+    const page = await client(url);
+    page.say({ type: "scans", id: 1 });
+    const [begin] = await page.hears("scans");
+    await page[Symbol.asyncDispose]();
+    const { scan } = await startedScan();
+    const again = await client(url);
+    again.say({ type: "scans", id: 1, since: begin?.tag });
+    expect((await again.hears("scan"))[0]?.scan.key).toBe(scan.key);
+  });
+
   it("has only those that match", async () => {
     await startedScan("a1");
     await startedScan("b1");
