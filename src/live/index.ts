@@ -4,10 +4,19 @@
  * @module sluice/live
  */
 
+export { type BlobFrames, type BlobPlace, BlobTier, type BlobTierOptions } from "./blobs/blob-tier.ts";
 export { frameReader } from "./blobs/frame-reader.ts";
+export { type OpenBlobTierOptions, openBlobTier } from "./blobs/open-blob-tier.ts";
+export type { SegmentBlobsOptions } from "./blobs/segment-blobs.ts";
 export { Cursor, type CursorOptions, type ReadOptions } from "./cursor.ts";
 export { CursorGroup, type GroupViews } from "./cursor-group.ts";
-export { type CreateScanOptions, DataStore, type DataStoreOptions, type ScanSighting } from "./data-store.ts";
+export {
+  type CreateScanOptions,
+  DataStore,
+  type DataStoreOptions,
+  type ResumeScanOptions,
+  type ScanSighting,
+} from "./data-store.ts";
 export { type FrameKind, type FrameReference, FramesCodec, type ReadFrames, referencesOf } from "./encoding/frames.ts";
 export { JsonCodec } from "./encoding/json-points.ts";
 export { NumericCodec, type NumericPoint } from "./encoding/numeric.ts";
@@ -57,12 +66,21 @@ export type {
 export type { JsonObject, JsonValue } from "./json.ts";
 export { isScanKey, newScanKey, newStreamKey } from "./keys.ts";
 export type { PointRange, PointReader } from "./point-reader.ts";
+export type { RecordedPoints } from "./recording/recorded-stream.ts";
+export type { ScanPlace } from "./recording/scan-info.ts";
+export type { DeviceClasses } from "./recording/scan-layout.ts";
+export type { RetentionPolicy } from "./retention/policy.ts";
+export type { RetentionEvent, RetentionReport } from "./retention/report.ts";
+export { Retention, type RetentionOptions } from "./retention/retention.ts";
+export type { RetainedBlobs } from "./retention/scan-cleaner.ts";
 export { Scan, type ScanContext } from "./scan.ts";
 export { type FieldPattern, matchesQuery, patternParts, type ScanQuery } from "./scan-query.ts";
+export { type RunFacts, ScanRecorder, type ScanRecorderOptions, type ScanReport } from "./scan-recorder.ts";
 export { endReasons, type ScanState, type ScanStateName, scanStateNames, scanStates } from "./scan-state.ts";
+export { type StreamFallback, storedFallback } from "./stored-fallback.ts";
 export { type PointLocation, Stream, type StreamContext } from "./stream.ts";
 export type { StreamDefinition } from "./stream-definition.ts";
-export type { ColdPoints, OpenedStream, StreamPlugin, StreamPlugins } from "./stream-plugin.ts";
+export type { ColdPoints, OpenedStream, OpenFallback, StreamPlugin, StreamPlugins } from "./stream-plugin.ts";
 export { type BackPressure, StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
 export {
   type CompoundValue,
@@ -93,4 +111,4 @@ export {
 export { layoutSchema } from "./view/layout-schema.ts";
 export { checkLayout, readLayout } from "./view/read-layout.ts";
 export { View, type ViewRange } from "./view-of-points.ts";
-export { type LeaseHolder, WritableScan } from "./writable-scan.ts";
+export { type LeaseHolder, type TakenStreams, WritableScan } from "./writable-scan.ts";

@@ -1,9 +1,12 @@
 /** Writes one stream. */
 import { checkAborted } from "../core/checks.ts";
+import { fromTypestr } from "../core/dtype.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
+import type { BlobTier } from "./blobs/blob-tier.ts";
+import type { FrameKind } from "./encoding/frames.ts";
 import type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
 import type { CallOptions, LiveEngine } from "./engine.ts";
-import type { StreamHeader } from "./header.ts";
+import type { FramesEncoding, StreamHeader } from "./header.ts";
 
 /** Bytes that are appended in one call at most; one batch always goes. */
 const APPEND_BYTES = 4 * 2 ** 20;
@@ -20,10 +23,17 @@ export interface StreamWriterOptions {
    * `"error"`: what is sent is refused. Default `"block"`.
    */
   readonly backPressure?: BackPressure | undefined;
+  /**
+   * Where frames go that are too large for an event, which refers to them then. It stays its owner's. Streams of anything
+   * else have no use for it.
+   */
+  readonly blobs?: BlobTier | undefined;
 }
 
+type Settle = (error?: unknown) => void;
+
 interface Waiting extends EncodedPoints {
-  readonly settle: (error?: unknown) => void;
+  readonly settle: Settle;
 }
 
 /**
@@ -37,6 +47,11 @@ export class StreamWriter {
   readonly #codec: PointCodec;
   readonly #highWater: number;
   readonly #policy: BackPressure;
+  readonly #blobs: { readonly tier: BlobTier; readonly kind: FrameKind } | undefined;
+  /** What is being stored before its event, one after the other. */
+  #storing: Promise<void> | undefined;
+  /** Points that were sent, those that were dropped included. */
+  #sent: number;
   readonly #queue: Waiting[] = [];
   readonly #blocked: (() => void)[] = [];
   #lastBlocked: Promise<void> | undefined;
@@ -62,6 +77,8 @@ export class StreamWriter {
     this.#engine = engine;
     this.#codec = codec;
     this.#length = length;
+    this.#sent = length;
+    this.#blobs = options.blobs && blobsFor(header, options.blobs);
     this.#highWater = options.highWaterBytes ?? 64 * 2 ** 20;
     this.#policy = options.backPressure ?? "block";
   }
@@ -91,10 +108,9 @@ export class StreamWriter {
    * refused by the policy).
    */
   async send(data: unknown, options: CallOptions = {}): Promise<void> {
-    const points = this.#codec.encode(data);
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: unknown) => (error === undefined ? resolve() : reject(error));
-      this.#accept({ ...points, settle }, options).catch(reject);
+      this.#submit(data, settle, options, (payload) => payload).catch(reject);
     });
   }
 
@@ -102,15 +118,15 @@ export class StreamWriter {
    * Sends without waiting for the answer; {@link flush} has it.
    *
    * @param data - Copied: free once this has returned, unless it waits for room.
-   * @returns When the points are in the queue: at once, unless the policy is `"block"` and there is no room.
+   * @returns When the points are in the queue: at once, unless the policy is `"block"` and there is no room, or frames
+   * are stored before their event.
    * @throws A {@link StorageError}: as `send` for what is known before the points are on their way.
    */
   async sendNoWait(data: unknown, options: CallOptions = {}): Promise<void> {
-    const encoded = this.#codec.encode(data);
     const settle = (error?: unknown) => {
       if (error !== undefined) this.#failures.push(error);
     };
-    await this.#accept({ ...encoded, payload: Uint8Array.from(encoded.payload), settle }, options);
+    await this.#submit(data, settle, options, (payload) => Uint8Array.from(payload));
   }
 
   /**
@@ -120,7 +136,10 @@ export class StreamWriter {
    * told once.
    */
   async flush(): Promise<void> {
-    while (this.#appending !== undefined) await this.#appending;
+    while (this.#storing !== undefined || this.#appending !== undefined) {
+      await this.#storing;
+      await this.#appending;
+    }
     const failures = this.#failures;
     this.#failures = [];
     if (failures.length > 1) throw new AggregateError(failures, `${failures.length} sends to "${this.name}" failed`);
@@ -135,7 +154,44 @@ export class StreamWriter {
   /** Ends the stream after everything that was sent. Answers its final length; any number of times. */
   async seal(options: CallOptions = {}): Promise<number> {
     await this.flush();
-    return await this.#engine.seal(this.key, options);
+    const length = await this.#engine.seal(this.key, options);
+    await this.release();
+    return length;
+  }
+
+  /** Gives back what is held for writing: nothing more will be sent. Called by who ends the scan. */
+  async release(): Promise<void> {
+    await this.#blobs?.tier.end(this.key);
+  }
+
+  /** Encodes points, large frames after they were stored, and puts them into the queue in the order of the calls. */
+  async #submit(
+    data: unknown,
+    settle: Settle,
+    options: CallOptions,
+    keep: (payload: Uint8Array) => Uint8Array,
+  ): Promise<void> {
+    const accept = (encoded: EncodedPoints) => {
+      this.#sent += encoded.length;
+      return this.#accept({ length: encoded.length, payload: keep(encoded.payload), settle }, options);
+    };
+    const blobs = this.#blobs;
+    if (blobs === undefined) return await accept(this.#codec.encode(data));
+    const before = this.#storing;
+    const turn = (async () => {
+      await before;
+      checkAborted(options.signal, { operation: "send", identifier: this.name });
+      if (this.#broken !== undefined) throw this.#broken;
+      const stored = await blobs.tier.put(this.key, data, blobs.kind, this.#sent, options);
+      await accept(this.#codec.encode(stored));
+    })();
+    const settled = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#storing === settled) this.#storing = undefined;
+      });
+    this.#storing = settled;
+    return await turn;
   }
 
   /** Waits for room, makes some, or refuses; then the points are in the queue, in the order of the calls. */
@@ -255,4 +311,11 @@ export class StreamWriter {
       return error;
     }
   }
+}
+
+/** The tier, for a stream of frames. */
+function blobsFor({ encoding }: StreamHeader, tier: BlobTier): { tier: BlobTier; kind: FrameKind } | undefined {
+  if (encoding.type !== "frames") return undefined;
+  const { dtype, shape } = encoding as FramesEncoding;
+  return { tier, kind: { shape, ...fromTypestr(dtype) } };
 }
