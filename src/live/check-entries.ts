@@ -9,7 +9,7 @@ import { IndexConflictError } from "./errors.ts";
  * @returns Points that the stream will have.
  * @throws A {@link StorageError} `INVALID_DATA`, or `CONFLICT` if they do not begin at `length`.
  */
-export function checkEntries(entries: readonly Entry[], length?: number): number {
+export function checkEntries(entries: readonly Pick<Entry, "index" | "length">[], length?: number): number {
   const [first] = entries;
   if (first === undefined) throw new StorageError("INVALID_DATA", "At least one entry was expected");
   let next = first.index;

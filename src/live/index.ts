@@ -38,6 +38,7 @@ export {
   type Transition,
   type WaitOptions,
 } from "./engine.ts";
+export { type FileEngineOptions, type MachineTime, openFileEngine } from "./engines/file/index.ts";
 export { MemoryEngine } from "./engines/memory.ts";
 export { MemoryLiveStore, type MemoryLiveStoreOptions } from "./engines/memory-store.ts";
 export { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.ts";
@@ -65,6 +66,7 @@ export type {
 } from "./header.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 export { isScanKey, newScanKey, newStreamKey } from "./keys.ts";
+export { type OpenLiveOptions, openLive } from "./open.ts";
 export type { PointRange, PointReader } from "./point-reader.ts";
 export type { RecordedPoints } from "./recording/recorded-stream.ts";
 export type { ScanPlace } from "./recording/scan-info.ts";

@@ -1,0 +1,60 @@
+/** Opens live scans wherever they are kept. */
+import { fileURLToPath } from "node:url";
+import { StorageError } from "../core/errors.ts";
+import { DataStore, type DataStoreOptions } from "./data-store.ts";
+import type { LiveEngine } from "./engine.ts";
+import { type FileEngineOptions, openFileEngine } from "./engines/file/index.ts";
+import { MemoryEngine } from "./engines/memory.ts";
+import { MemoryLiveStore, type MemoryLiveStoreOptions } from "./engines/memory-store.ts";
+import { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.ts";
+
+/** Options of {@link openLive}. */
+export interface OpenLiveOptions extends DataStoreOptions {
+  /** Options of the engine, if the location is a folder. */
+  readonly file?: Omit<FileEngineOptions, "root"> | undefined;
+  /** Options of the engine, if the location is `redis:` or `rediss:`. */
+  readonly redis?: Omit<RedisEngineOptions, "url"> | undefined;
+  /** Options of the engine, if the location is `memory:`. */
+  readonly memory?: MemoryLiveStoreOptions | undefined;
+}
+
+/**
+ * Opens a store of live scans.
+ *
+ * @param location - A folder or its `file://` URL: the engine of files, for the processes of this machine. `redis://…` or
+ * `rediss://…`: a server, for many machines. `memory:`: a new store of this process alone.
+ * @throws A {@link StorageError}: `CONFIG_INVALID` for another kind of location, and what the engine throws.
+ *
+ * @example
+ * ```ts
+ * import { openLive } from "sluice/live";
+ * await using store = await openLive("/data/live");
+ * ```
+ */
+export async function openLive(location: string, options: OpenLiveOptions = {}): Promise<DataStore> {
+  const { file, redis, memory, ...others } = options;
+  return new DataStore(await openEngine(location, { file, redis, memory }), others);
+}
+
+async function openEngine(
+  location: string,
+  { file, redis, memory }: Pick<OpenLiveOptions, "file" | "redis" | "memory">,
+): Promise<LiveEngine> {
+  // Two letters at least: one and a colon is a drive.
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase();
+  switch (scheme) {
+    case undefined:
+      return await openFileEngine({ ...file, root: location });
+    case "file":
+      return await openFileEngine({ ...file, root: fileURLToPath(location) });
+    case "redis":
+    case "rediss":
+      return await openRedisEngine({ ...redis, url: location });
+    case "memory":
+      return new MemoryEngine(new MemoryLiveStore(memory));
+    default: {
+      const message = `Live scans cannot be kept at "${scheme}:…". Known: a folder, file://, redis://, rediss://, memory:`;
+      throw new StorageError("CONFIG_INVALID", message, { operation: "openLive" });
+    }
+  }
+}
