@@ -162,7 +162,7 @@ export class BlockingReader {
       const limits = ["COUNT", String(this.count), "BLOCK", String(this.#heartbeatMs)];
       const reply = await connection.send(["XREAD", ...limits, "STREAMS", ...asked.keys(), ...asked.values()]);
       this.#asked = undefined;
-      this.#handOut(reply);
+      this.#handOut(reply, asked);
     } catch (error) {
       this.#asked = undefined;
       if (!(error instanceof LinkLostError)) throw error;
@@ -199,7 +199,8 @@ export class BlockingReader {
     return union;
   }
 
-  #handOut(reply: RedisReply): void {
+  /** @param asked - What was waited for: who came since and waits at an earlier place is not served by this answer. */
+  #handOut(reply: RedisReply, asked: ReadonlyMap<string, string>): void {
     const streams = new Map<string, StreamReply>();
     let largest = 0;
     for (const pair of listOf(reply)) {
@@ -214,7 +215,8 @@ export class BlockingReader {
       const news = new Map<string, StreamReply>();
       for (const [name, id] of waiter.positions) {
         const stream = streams.get(name);
-        if (stream !== undefined && isBefore(id, stream.lastId)) news.set(name, stream);
+        const isWhole = !isBefore(id, asked.get(name) ?? id);
+        if (stream !== undefined && isWhole && isBefore(id, stream.lastId)) news.set(name, stream);
       }
       if (news.size > 0) waiter.settle({ kind: "news", news });
     }

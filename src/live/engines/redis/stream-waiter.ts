@@ -43,6 +43,8 @@ export class StreamWaiter {
       if (!this.#isAtEnds(positions)) {
         const pages = await this.#look(positions, maxBytes, options);
         if (pages.size > 0) return pages;
+        // Another wait has seen points come since: who waited behind them would never be told of them.
+        if (this.#isBehindEnd(positions)) continue;
       }
       const places = new Map<string, string>();
       for (const stream of positions.keys()) places.set(stream, positionBefore(this.#ends.get(stream)?.length ?? 0));
@@ -63,6 +65,12 @@ export class StreamWaiter {
       if (end === undefined || end.length > index) return false;
     }
     return true;
+  }
+
+  /** True if one of the streams is known to have what is waited for. */
+  #isBehindEnd(positions: ReadonlyMap<string, number>): boolean {
+    for (const [stream, index] of positions) if ((this.#ends.get(stream)?.length ?? 0) > index) return true;
+    return false;
   }
 
   async #look(
