@@ -258,15 +258,17 @@ export function cursorBattery(engine: BatteryEngine): void {
       }));
 
     test("case 37: a signal frees a read and what it held, and it can be made again", () =>
-      withStores(engine, async (writing, reading) => {
+      withStores(engine, async (writing, reading, { waiting }) => {
         const { writer, stream } = await makeStream(writing, reading);
         const cursor = await stream.cursor();
         for (let round = 0; round < 10; round++) {
           const controller = new AbortController();
           const failing = failureOf(cursor.read({ signal: controller.signal }));
+          if (round > 7) await moment();
           controller.abort();
           expect(await failing).toMatchObject({ code: "ABORTED" });
         }
+        if (waiting !== undefined) await expect.poll(waiting, { timeout: 30_000 }).toBe(0);
         await writer.send(1);
         expect((await cursor.read())?.index).toBe(0);
       }));

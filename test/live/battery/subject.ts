@@ -9,6 +9,8 @@ import type { WritableScan } from "../../../src/live/writable-scan.ts";
 /** A fresh store of an engine, for one test. */
 export interface Subject {
   connect(): Promise<LiveEngine>;
+  /** How many wait, in the process or at the server; absent where nobody can say. */
+  waiting?(): Promise<number>;
   dispose(): Promise<void>;
 }
 
@@ -16,17 +18,20 @@ export interface Subject {
 export interface BatteryEngine {
   readonly name: string;
   readonly make: () => Promise<Subject>;
+  /** A store that takes some megabytes and no more; absent where nothing limits an engine. */
+  readonly makeLimited?: () => Promise<Subject>;
 }
 
 /** Runs the body with a store of its own: one to write, one to read. */
 export async function withStores(
   { make }: BatteryEngine,
-  body: (writing: DataStore, reading: DataStore) => Promise<void>,
+  body: (writing: DataStore, reading: DataStore, subject: Subject) => Promise<void>,
   options: DataStoreOptions = {},
 ): Promise<void> {
   const subject = await make();
   try {
-    await body(new DataStore(await subject.connect(), options), new DataStore(await subject.connect(), options));
+    const [writing, reading] = [await subject.connect(), await subject.connect()];
+    await body(new DataStore(writing, options), new DataStore(reading, options), subject);
   } finally {
     await subject.dispose();
   }
