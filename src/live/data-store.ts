@@ -72,7 +72,8 @@ export class DataStore implements AsyncDisposable {
   constructor(engine: LiveEngine, options: DataStoreOptions = {}) {
     const { plugins = {}, readFrames, fallback, lostWritersMs, clock } = options;
     this.engine = engine;
-    this.#context = { engine, plugins, readFrames, fallback, lostWritersMs };
+    const loadScan = this.loadScan.bind(this);
+    this.#context = { engine, plugins, readFrames, fallback, lostWritersMs, loadScan };
     this.#clock = clock;
   }
 

@@ -67,6 +67,7 @@ export type {
 export type { JsonObject, JsonValue } from "./json.ts";
 export { isScanKey, newScanKey, newStreamKey } from "./keys.ts";
 export { type OpenLiveOptions, openLive } from "./open.ts";
+export { ScanSequenceCodec, scanSequence } from "./plugins/scan-sequence.ts";
 export type { PointRange, PointReader } from "./point-reader.ts";
 export type { RecordedPoints } from "./recording/recorded-stream.ts";
 export type { ScanPlace } from "./recording/scan-info.ts";
@@ -82,7 +83,14 @@ export { endReasons, type ScanState, type ScanStateName, scanStateNames, scanSta
 export { type StreamFallback, storedFallback } from "./stored-fallback.ts";
 export { type PointLocation, Stream, type StreamContext } from "./stream.ts";
 export type { StreamDefinition } from "./stream-definition.ts";
-export type { ColdPoints, OpenedStream, OpenFallback, StreamPlugin, StreamPlugins } from "./stream-plugin.ts";
+export type {
+  ColdPoints,
+  OpenedStream,
+  OpenFallback,
+  PluginContext,
+  StreamPlugin,
+  StreamPlugins,
+} from "./stream-plugin.ts";
 export { type BackPressure, StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
 export {
   type CompoundValue,

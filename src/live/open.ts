@@ -1,6 +1,8 @@
 /** Opens live scans wherever they are kept. */
 import { fileURLToPath } from "node:url";
+import type { BackendSet } from "../../registry/backend-set.ts";
 import { StorageError } from "../core/errors.ts";
+import { frameReader } from "./blobs/frame-reader.ts";
 import { DataStore, type DataStoreOptions } from "./data-store.ts";
 import type { LiveEngine } from "./engine.ts";
 import { type FileEngineOptions, openFileEngine } from "./engines/file/index.ts";
@@ -10,6 +12,11 @@ import { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.
 
 /** Options of {@link openLive}. */
 export interface OpenLiveOptions extends DataStoreOptions {
+  /**
+   * Through what frames by reference are read, unless `readFrames` says so itself. It stays its owner's. Default: the
+   * default set of the registry.
+   */
+  readonly backends?: BackendSet | undefined;
   /** Options of the engine, if the location is a folder. */
   readonly file?: Omit<FileEngineOptions, "root"> | undefined;
   /** Options of the engine, if the location is `redis:` or `rediss:`. */
@@ -32,8 +39,9 @@ export interface OpenLiveOptions extends DataStoreOptions {
  * ```
  */
 export async function openLive(location: string, options: OpenLiveOptions = {}): Promise<DataStore> {
-  const { file, redis, memory, ...others } = options;
-  return new DataStore(await openEngine(location, { file, redis, memory }), others);
+  const { file, redis, memory, backends, ...others } = options;
+  const readFrames = others.readFrames ?? frameReader(backends);
+  return new DataStore(await openEngine(location, { file, redis, memory }), { ...others, readFrames });
 }
 
 async function openEngine(

@@ -2,12 +2,12 @@
 import { isStorageError, StorageError } from "../core/errors.ts";
 import { deadline } from "./deadline.ts";
 import type { ReadFrames } from "./encoding/frames.ts";
-import type { LiveEngine, WaitOptions } from "./engine.ts";
+import type { CallOptions, LiveEngine, WaitOptions } from "./engine.ts";
 import type { ScanHeader } from "./header.ts";
 import type { JsonObject } from "./json.ts";
 import { endReasons, type ScanState, type ScanStateName, scanStateNames, scanStates } from "./scan-state.ts";
 import { Stream } from "./stream.ts";
-import { openStream, type StreamPlugins } from "./stream-plugin.ts";
+import { type OpenFallback, openStream, type StreamPlugins } from "./stream-plugin.ts";
 import { LOST_WRITERS_MS } from "./stream-wait.ts";
 
 /** What scans and streams of a store share. */
@@ -15,7 +15,10 @@ export interface ScanContext {
   readonly engine: LiveEngine;
   readonly plugins: StreamPlugins;
   readonly readFrames: ReadFrames | undefined;
+  readonly fallback: OpenFallback | undefined;
   readonly lostWritersMs: number | undefined;
+  /** A scan of the same store. */
+  readonly loadScan: (key: string, options?: CallOptions) => Promise<Scan>;
 }
 
 /** A scan as it was when it was loaded or last updated. */
@@ -84,10 +87,10 @@ export class Scan {
       const known = this.streamNames.join(", ") || `none, it is ${this.stateName}`;
       throw new StorageError("NOT_FOUND", `${this.key} has no stream "${name}". Known: ${known}`, { identifier: name });
     }
-    const { engine, plugins, readFrames, lostWritersMs } = this.context;
+    const { engine, lostWritersMs } = this.context;
     let stream = this.#streams.get(name);
     if (stream === undefined) {
-      const open = () => openStream(header, plugins, readFrames);
+      const open = () => openStream(header, this.context);
       stream = new Stream(header, { engine, scan: this.key, open, lostWritersMs });
       this.#streams.set(name, stream);
     }

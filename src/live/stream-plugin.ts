@@ -7,6 +7,7 @@ import type { PointCodec } from "./encoding/point-codec.ts";
 import { VaryingCodec } from "./encoding/varying.ts";
 import type { CallOptions } from "./engine.ts";
 import type { FramesEncoding, NumericEncoding, StreamHeader } from "./header.ts";
+import type { Scan, ScanContext } from "./scan.ts";
 
 /** Points that have left the engine, or will: the store that was written. */
 export interface ColdPoints<Points = unknown> {
@@ -28,14 +29,32 @@ export interface OpenedStream {
   readonly cold?: ColdPoints | undefined;
 }
 
+/** Where the points of a stream are that its producer keeps elsewhere too; `undefined` if the stream does not say. */
+export type OpenFallback = (stream: StreamHeader) => ColdPoints | undefined;
+
+/** What the store of a stream lends whoever opens it. */
+export interface PluginContext {
+  /** A scan of the same store, as it is then. */
+  loadScan(key: string, options?: CallOptions): Promise<Scan>;
+  /** Reads frames by reference, if the store was given something that does. */
+  readonly readFrames: ReadFrames | undefined;
+}
+
 /** Opens streams of one kind. */
 export interface StreamPlugin {
   /** What is needed to read and write the stream. */
-  open(stream: StreamHeader): OpenedStream | Promise<OpenedStream>;
+  open(stream: StreamHeader, context: PluginContext): OpenedStream | Promise<OpenedStream>;
 }
 
 /** Plugins by the name that stands as `plugin` in the info of a stream, loaded when a stream needs them. */
 export type StreamPlugins = Readonly<Record<string, () => StreamPlugin | Promise<StreamPlugin>>>;
+
+/** Plugins that every store has; one that is given has its place. */
+const builtIn: StreamPlugins = {
+  "scan-sequence": async () => (await import("./plugins/scan-sequence.ts")).scanSequencePlugin,
+  /** As blissdata calls it. */
+  scan_sequence: async () => (await import("./plugins/scan-sequence.ts")).scanSequencePlugin,
+};
 
 /**
  * Opens a stream with its plugin, or, if it names none, by its encoding.
@@ -45,17 +64,18 @@ export type StreamPlugins = Readonly<Record<string, () => StreamPlugin | Promise
  */
 export async function openStream(
   stream: StreamHeader,
-  plugins: StreamPlugins,
-  readFrames: ReadFrames | undefined,
+  context: Pick<ScanContext, "plugins" | "readFrames" | "fallback" | "loadScan">,
 ): Promise<OpenedStream> {
+  const { readFrames, fallback, loadScan } = context;
   const { plugin } = stream.info;
-  if (plugin === undefined) return { codec: codecOf(stream, readFrames) };
+  if (plugin === undefined) return { codec: codecOf(stream, readFrames), cold: fallback?.(stream) };
+  const plugins = { ...builtIn, ...context.plugins };
   const load = typeof plugin === "string" && Object.hasOwn(plugins, plugin) ? plugins[plugin] : undefined;
   if (load === undefined) {
     throw missing(`Stream "${stream.name}" needs the plugin ${JSON.stringify(plugin)}`, Object.keys(plugins), stream);
   }
   try {
-    return await (await load()).open(stream);
+    return await (await load()).open(stream, { readFrames, loadScan });
   } catch (cause) {
     if (isStorageError(cause)) throw cause;
     const message = `The plugin "${plugin}" of stream "${stream.name}" failed`;

@@ -9,9 +9,10 @@ import type { TakenStreams } from "./writable-scan.ts";
 /** A writer for each stream of a scan, at its length; a stream whose plugin fails leaves the others writable. */
 export async function takeStreams(
   scan: ScanHeader,
-  { engine, plugins, readFrames }: ScanContext,
+  context: ScanContext,
   options: StreamWriterOptions & CallOptions,
 ): Promise<TakenStreams> {
+  const { engine } = context;
   const streams = Object.values(scan.streams);
   const keys = streams.map(({ key }) => key);
   const bounds = await engine.bounds(keys, { signal: options.signal });
@@ -19,7 +20,7 @@ export async function takeStreams(
   const failures = new Map<string, unknown>();
   for (const [i, stream] of streams.entries()) {
     try {
-      const { codec } = await openStream(stream, plugins, readFrames);
+      const { codec } = await openStream(stream, context);
       writers.set(stream.name, new StreamWriter(engine, stream, codec, (bounds[i] as Bounds).length, options));
     } catch (error) {
       failures.set(stream.name, error);

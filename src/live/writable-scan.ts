@@ -229,7 +229,7 @@ export class WritableScan extends Scan implements AsyncDisposable {
     const header = streamHeader(name, definition);
     this.#declared[name] = header;
     try {
-      const { codec } = await openStream(header, this.context.plugins, this.context.readFrames);
+      const { codec } = await openStream(header, this.context);
       const writer = new StreamWriter(this.context.engine, header, codec, 0, options);
       this.#writers.set(name, writer);
       return writer;
