@@ -5,7 +5,7 @@
  */
 import type { OperationOptions } from "../core/byte-store.ts";
 import { checkAborted, checkInteger } from "../core/checks.ts";
-import type { DataKey, StreamAsset } from "../core/documents.ts";
+import type { DataKey, StreamAsset, StreamResource } from "../core/documents.ts";
 import type { DType } from "../core/dtype.ts";
 import { StorageError, throwFailures, toStorageError } from "../core/errors.ts";
 import type { FrameSink, FrameWriter, ObserveOptions, PathProvider, SourceInfo } from "../core/frame-writer.ts";
@@ -302,10 +302,13 @@ export abstract class Writer implements FrameWriter {
 
   collectStreamDocs(name: string, indicesWritten: number): StreamAsset[] {
     const source = this.#sources.get("collectStreamDocs", name);
-    return announce(source, indicesWritten, () => ({
-      uri: publicUri(this.resourceUri(source)),
-      parameters: this.resourceParameters(source),
-    }));
+    return announce(source, indicesWritten, () => this.resourceOf(name));
+  }
+
+  resourceOf(name: string): Pick<StreamResource, "uri" | "mimetype" | "parameters"> {
+    const source = this.#sources.get("resourceOf", name);
+    const { mimetype } = source;
+    return { uri: publicUri(this.resourceUri(source)), mimetype, parameters: this.resourceParameters(source) };
   }
 
   /** Announces a source from its first frame again, as a new stream. */

@@ -8,7 +8,7 @@
  * @see sunflare and redsun storage guides; ophyd-async, which they follow
  */
 import type { OperationOptions } from "./byte-store.ts";
-import type { DataKey, StreamAsset } from "./documents.ts";
+import type { DataKey, StreamAsset, StreamResource } from "./documents.ts";
 import type { DType } from "./dtype.ts";
 import type { StorageError } from "./errors.ts";
 import type { NdArray } from "./nd-array.ts";
@@ -188,6 +188,8 @@ export interface FrameWriter extends StorageProxy, ControllableDataWriter, HasMe
   readonly sources: ReadonlyMap<string, SourceInfo>;
   /** URI of the store of the current acquisition, or of the last; `undefined` before the first. */
   readonly storeUri: string | undefined;
+  /** Where the frames of a source are, as its stream_resource document will say it; once the store is open. */
+  readonly resourceOf?: ((name: string) => Pick<StreamResource, "uri" | "mimetype" | "parameters">) | undefined;
   /** Removes a registration. `ALREADY_OPEN` while open; `NOT_FOUND` only if `raiseIfMissing`. */
   clearSource(name: string, options?: { readonly raiseIfMissing?: boolean }): void;
   /** Removes all registrations. `ALREADY_OPEN` while open. */

@@ -1,0 +1,298 @@
+/** One run, as the scan that it becomes. */
+import { pause } from "../../core/clock.ts";
+import type { EventDescriptor, EventDocument, RunStart, RunStop, StreamAsset } from "../../core/documents.ts";
+import { isStorageError, StorageError, toStorageError } from "../../core/errors.ts";
+import type { FrameWriter, SourceInfo } from "../../core/frame-writer.ts";
+import { type FramePlace, placeOfResource } from "../../io/frame-runs.ts";
+import type { DataStore } from "../data-store.ts";
+import type { JsonObject } from "../json.ts";
+import { endReasons, scanStates } from "../scan-state.ts";
+import type { StreamDefinition } from "../stream-definition.ts";
+import type { StreamWriter } from "../stream-writer.ts";
+import type { WritableScan } from "../writable-scan.ts";
+import { type RecordedKey, recordedKeys } from "./recorded-key.ts";
+import {
+  mayPass,
+  placeReference,
+  type RecordedPoints,
+  RecordedStream,
+  type RecordingContext,
+} from "./recorded-stream.ts";
+import { type RecordedRun, scanInfo } from "./scan-info.ts";
+import { watchSource } from "./watch-source.ts";
+
+/** What a run is recorded with. */
+export interface RecordedScanOptions extends RecordingContext {
+  readonly run: Omit<RecordedRun, "keys" | "configuration" | "endTime" | "endReason">;
+  readonly leaseMs: number | undefined;
+  /** Writers of which frames may come. */
+  readonly writers: () => Iterable<FrameWriter>;
+  /** Where the documents of the run will be read from when their points have left; `undefined` if nowhere. */
+  readonly documentsUri: string | undefined;
+}
+
+/** How the run ended. */
+export interface RecordedEnd {
+  readonly reason: string;
+  /** Seconds since 1970. */
+  readonly time: number;
+}
+
+const reasons: Readonly<Record<RunStop["exit_status"], string>> = {
+  success: endReasons.SUCCESS,
+  abort: endReasons.USER_ABORT,
+  fail: endReasons.FAILURE,
+};
+
+/**
+ * Takes the documents of one run, and what its writers say, and makes a scan of them. Nobody who calls waits: what is to
+ * be done with the engine is done one after another, and tried again while that may help.
+ */
+export class RecordedScan {
+  readonly #store: DataStore;
+  readonly #options: RecordedScanOptions;
+  readonly #keys: RecordedKey[] = [];
+  readonly #streams = new Map<string, RecordedStream>();
+  /** Keys of each descriptor. */
+  readonly #described = new Map<string, readonly RecordedKey[]>();
+  readonly #resources = new Map<string, { readonly key: string; readonly place: FramePlace }>();
+  readonly #watched: { readonly stream: RecordedStream; readonly place: FramePlace; readonly source: SourceInfo }[] =
+    [];
+  readonly #unwatch = new AbortController();
+  #configuration: RecordedRun["configuration"] = {};
+  #scan: WritableScan | undefined;
+  #hasData = false;
+  #steps: Promise<void> = Promise.resolve();
+  #failure: StorageError | undefined;
+  #end: RecordedEnd | undefined;
+
+  constructor(store: DataStore, options: RecordedScanOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#step(async () => {
+      const { run, leaseMs } = this.#options;
+      this.#scan = await this.#store.createScan(run.identity, { info: this.#info(), leaseMs });
+    });
+  }
+
+  /** Key of the scan; `undefined` while there is none. */
+  get key(): string | undefined {
+    return this.#scan?.key;
+  }
+
+  /** The uid of the run. */
+  get start(): RunStart {
+    return this.#options.run.start;
+  }
+
+  /** Why not all of it is there: the first failure that did not pass. */
+  get failure(): StorageError | undefined {
+    return this.#failure ?? [...this.#streams.values()].find(({ broken }) => broken !== undefined)?.broken;
+  }
+
+  /** How much readers have of each stream. */
+  get points(): Readonly<Record<string, RecordedPoints>> {
+    return Object.fromEntries([...this.#streams].map(([name, stream]) => [name, stream.points]));
+  }
+
+  /** True once the scan is CLOSED, or cannot be any more. */
+  get isOver(): boolean {
+    return this.#failure !== undefined || (this.#scan?.state ?? 0) === scanStates.CLOSED;
+  }
+
+  describe(descriptor: EventDescriptor): void {
+    const keys = recordedKeys(descriptor, (key) => this.#sourceOf(key)?.source, this.#options.onError);
+    const added: RecordedStream[] = [];
+    this.#described.set(descriptor.uid, keys);
+    for (const key of keys) {
+      if (this.#streams.has(key.name)) {
+        const message = `Two data keys of the run would be the stream "${key.name}"; the second becomes none`;
+        this.#options.onError(
+          new StorageError("ALREADY_EXISTS", message, { operation: "record", identifier: key.name }),
+        );
+        continue;
+      }
+      const stream = new RecordedStream(key.name, this.#definitionOf(key), key.kind, this.#options);
+      this.#keys.push(key);
+      this.#streams.set(key.name, stream);
+      added.push(stream);
+      if (key.kind === undefined) this.#watch(key, stream);
+    }
+    this.#configuration = { ...descriptor.configuration, ...this.#configuration };
+    const info = this.#info();
+    this.#step(() => this.#declare(added, info));
+  }
+
+  event({ descriptor, data, time }: EventDocument): void {
+    const keys = this.#described.get(descriptor) ?? [];
+    for (const { name, field, kind } of keys) {
+      if (kind !== undefined) this.#streams.get(name)?.value(field === undefined ? time : data[field]);
+    }
+    this.#data();
+  }
+
+  asset([name, document]: StreamAsset): void {
+    if (name === "stream_resource") {
+      this.#resources.set(document.uid, { key: document.data_key, place: placeOfResource(document) });
+      return;
+    }
+    const resource = this.#resources.get(document.stream_resource);
+    const keys = this.#described.get(document.descriptor) ?? [];
+    const key = keys.find(({ field, kind }) => kind === undefined && field === resource?.key);
+    if (resource === undefined || key === undefined) return;
+    const { start, stop } = document.indices;
+    this.#streams.get(key.name)?.frames(resource.place, start * key.perEvent, stop * key.perEvent);
+    this.#data();
+  }
+
+  stop({ exit_status: status, time }: Pick<RunStop, "exit_status" | "time">): void {
+    this.end({ reason: reasons[status], time });
+  }
+
+  /** Ends the scan once everything that came is sent. The first reason counts. */
+  end(end: RecordedEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    // Who observes hears of the last frames a little later than they are there.
+    for (const { stream, place, source } of this.#watched) {
+      stream.frames(place, 0, source.framesReadable ?? 0);
+      stream.durable(source.framesDurable ?? 0);
+    }
+    this.#unwatch.abort();
+    this.#step(async () => {
+      await this.#settled();
+      const scan = this.#scan as WritableScan;
+      const isLost = [...this.#streams.values()].some(({ broken }) => broken !== undefined);
+      if (scan.state === scanStates.STARTED) await scan.stop();
+      const endReason = isLost && end.reason === endReasons.SUCCESS ? endReasons.FAILURE : end.reason;
+      scan.setInfo(this.#info({ endTime: end.time, endReason }));
+      await scan.close({ endReason });
+    });
+  }
+
+  /** Says that the documents of the run are safely in their file. */
+  documentsAreDurable(): void {
+    for (const { name, kind } of this.#keys) {
+      if (kind !== undefined) this.#streams.get(name)?.durable(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  /** Resolves when nothing is left to do that could be done. Never rejects. */
+  async settled(): Promise<void> {
+    let last: Promise<void> | undefined;
+    while (last !== this.#steps) {
+      last = this.#steps;
+      await last;
+      await this.#settled();
+    }
+  }
+
+  /** Gives up what is not done. */
+  giveUp(error: StorageError): void {
+    this.#unwatch.abort();
+    this.#fail(error);
+  }
+
+  async #settled(): Promise<void> {
+    for (const stream of this.#streams.values()) await stream.idle();
+  }
+
+  async #declare(streams: readonly RecordedStream[], info: JsonObject): Promise<void> {
+    const scan = this.#scan as WritableScan;
+    const writers: Record<string, StreamWriter> = {};
+    if (scan.state === scanStates.CREATED) {
+      for (const { name, definition } of streams) writers[name] = await declared(scan, name, definition);
+      scan.setInfo(info);
+      await scan.prepare();
+      if (this.#hasData) await scan.start();
+    } else {
+      const definitions = Object.fromEntries(streams.map(({ name, definition }) => [name, definition]));
+      Object.assign(writers, await scan.addStreams(definitions, { info }));
+    }
+    for (const stream of streams) stream.attach(writers[stream.name] as StreamWriter);
+  }
+
+  /** The first data starts the scan. */
+  #data(): void {
+    if (this.#hasData) return;
+    this.#hasData = true;
+    this.#step(async () => {
+      if (this.#scan?.state === scanStates.PREPARED) await this.#scan.start();
+    });
+  }
+
+  /** Does the next thing, when what came before is done, until it is done or cannot be. */
+  #step(run: () => Promise<void>): void {
+    const { clock, retryMs, signal, onError } = this.#options;
+    this.#steps = this.#steps.then(async () => {
+      while (this.#failure === undefined) {
+        try {
+          return await run();
+        } catch (error) {
+          const failure = toStorageError(error, { operation: "record", identifier: this.#scan?.key });
+          if (!mayPass(failure)) return this.#fail(failure);
+          onError(failure);
+          await pause(clock, retryMs, signal, { operation: "record" }).catch(() => this.#fail(failure));
+        }
+      }
+    });
+  }
+
+  #fail(error: StorageError): void {
+    if (this.#failure === undefined) this.#options.onError(error);
+    this.#failure ??= error;
+    for (const stream of this.#streams.values()) stream.fail(error);
+  }
+
+  #info(end: { readonly endTime?: number; readonly endReason?: string } = {}): JsonObject {
+    const { run } = this.#options;
+    return scanInfo({ ...run, keys: this.#keys, configuration: this.#configuration, ...end });
+  }
+
+  #sourceOf(key: string) {
+    for (const writer of this.#options.writers()) {
+      if (!writer.isOpen) continue;
+      for (const source of writer.sources.values()) if (source.dataKey === key) return { writer, source };
+    }
+    return undefined;
+  }
+
+  /** The stream says where its points are once they have left the engine. */
+  #definitionOf({ definition, field, stream }: RecordedKey): StreamDefinition {
+    const { documentsUri: uri } = this.#options;
+    const found = field === undefined ? undefined : this.#sourceOf(field);
+    const resource = found?.writer.resourceOf?.(found.source.name);
+    const fallback =
+      "type" in definition && definition.type === "frames"
+        ? resource && placeReference(placeOfResource(resource))
+        : uri && { kind: "documents", uri, stream, ...(field === undefined ? {} : { field }) };
+    return fallback ? { ...definition, info: { fallback: { ...fallback } } } : definition;
+  }
+
+  #watch({ field }: RecordedKey, stream: RecordedStream): void {
+    const found = this.#sourceOf(field as string);
+    const resource = found?.writer.resourceOf?.(found.source.name);
+    if (found === undefined || resource === undefined) return;
+    const place = placeOfResource(resource);
+    const { onError } = this.#options;
+    this.#watched.push({ stream, place, source: found.source });
+    const watching = watchSource(found.writer, found.source.name, this.#unwatch.signal, {
+      onReadable: (frames) => {
+        stream.frames(place, 0, frames);
+        this.#data();
+      },
+      onDurable: (frames) => stream.durable(frames),
+    });
+    watching.catch((error) => onError(toStorageError(error, { operation: "record", identifier: field })));
+  }
+}
+
+/** Declares a stream, unless a try before this one has. */
+async function declared(scan: WritableScan, name: string, definition: StreamDefinition): Promise<StreamWriter> {
+  try {
+    return await scan.createStream(name, definition);
+  } catch (error) {
+    if (isStorageError(error, "ALREADY_EXISTS")) return scan.writer(name);
+    throw error;
+  }
+}
