@@ -18,6 +18,7 @@ const checksItself = () => true;
 const needs: ReadonlyMap<string, () => boolean> = new Map([
   ["!hasS3", checksItself],
   ["!hasRedis", runs("redis-server")],
+  ["!hasRedisStack", checksItself],
   ["!hasPostgres", checksItself],
   ["!hasRealData()", checksItself],
   ["timelapse === undefined", checksItself],

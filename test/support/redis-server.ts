@@ -1,10 +1,12 @@
 /** Debian's redis-server, started for a test on a free port of the loopback interface, with its files in a folder of its own. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const isInstalled = spawnSync("redis-server", ["--version"], { stdio: "ignore" }).error === undefined;
 
@@ -25,8 +27,16 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
+const stack = fileURLToPath(new URL("../../.redis-stack/", import.meta.url));
+
+/** False if there is no server with RedisJSON and RediSearch. In CI always true. */
+export const hasRedisStack = existsSync(`${stack}redis-server`) || process.env.CI !== undefined;
+if (!hasRedisStack) console.warn("redis: no server with RedisJSON and RediSearch; scripts/redis-stack.sh gets one");
+
 /** Options of {@link startRedis}. */
 export interface RedisServerOptions {
+  /** True: the server that has RedisJSON and RediSearch. */
+  readonly isStack?: boolean;
   /** True: each command is on the disk before its answer, so that a kill loses nothing that was answered. */
   readonly isDurable?: boolean;
   /** More of its command line. */
@@ -39,6 +49,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const port = await freePort();
   const keeping = options.isDurable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--databases", "4096"];
+  const program = options.isStack ? `${stack}redis-server` : "redis-server";
+  const modules = options.isStack
+    ? ["rejson", "redisearch"].flatMap((name) => ["--loadmodule", `${stack}lib/${name}.so`])
+    : [];
+  const env = options.isStack ? { ...process.env, LD_LIBRARY_PATH: `${stack}lib` } : process.env;
   let child: ChildProcess | undefined;
   const killNow = () => void child?.kill("SIGKILL");
   process.once("exit", killNow);
@@ -54,7 +69,8 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       child = undefined;
     },
     start: async () => {
-      child = spawn("redis-server", [...args, "--save", "", ...keeping, ...(options.args ?? [])], { stdio: "pipe" });
+      const all = [...args, "--save", "", ...keeping, ...modules, ...(options.args ?? [])];
+      child = spawn(program, all, { stdio: "pipe", env });
       await sayReady(child);
     },
     stop: async () => {

@@ -24,6 +24,12 @@ export interface RedisEngineOptions {
    * take only. Default `"functions"`, and scripts where those are refused.
    */
   readonly scripts?: "functions" | "scripts" | undefined;
+  /**
+   * `"blissdata"`: scans that are created here are also written as blissdata 2.4 does, so that its Python clients find and
+   * follow them. Needs RedisJSON and RediSearch in the server, and database 0. Default: the engine's own form only; streams
+   * have the bytes of blissdata's in any case.
+   */
+  readonly dialect?: "blissdata" | undefined;
 }
 
 /**
@@ -35,7 +41,7 @@ export interface RedisEngineOptions {
  * killed follows from its `appendfsync`.
  *
  * @throws A `StorageError`: `MISSING_DEPENDENCY` without the package redis; `CONFIG_INVALID` for a server that
- * removes keys by itself when it is full; `UNAUTHENTICATED`, `TIMED_OUT`.
+ * removes keys by itself when it is full, or lacks what the dialect needs; `UNAUTHENTICATED`, `TIMED_OUT`.
  */
 export async function openRedisEngine(options: RedisEngineOptions = {}): Promise<LiveEngine> {
   const { open } = await import("./open.ts").catch((cause: unknown) => {

@@ -1,5 +1,6 @@
 /** Makes an engine of its parts. Loaded by `import()` only. */
 import { StorageError } from "../../../core/errors.ts";
+import { openDialect } from "./blissdata-dialect.ts";
 import { BlockingReader } from "./blocking-reader.ts";
 import { hostOf, RedisConnection } from "./connection.ts";
 import { RedisFunctions } from "./functions.ts";
@@ -13,7 +14,7 @@ const MAX_INFO_BYTES = 1_000_000;
 /** Connects, looks at the server, and makes an engine. */
 export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
   const { url = "redis://127.0.0.1:6379", prefix = "sluice:", historyLimit } = options;
-  const { patienceMs = 30_000, retryDelayMs = 50, heartbeatMs = 5_000, scripts = "functions" } = options;
+  const { patienceMs = 30_000, retryDelayMs = 50, heartbeatMs = 5_000, scripts = "functions", dialect } = options;
   const common = { url, patienceMs, retryDelayMs };
   const connection = await RedisConnection.open(common);
   try {
@@ -22,6 +23,7 @@ export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
       const message = `Redis at ${hostOf(url)} has maxmemory-policy ${memory.policy} and would remove scans unseen; set noeviction`;
       throw new StorageError("CONFIG_INVALID", message, { backend: "redis", operation: "open" });
     }
+    if (dialect !== undefined) await openDialect(connection, hostOf(url));
     const functions = new RedisFunctions(connection, scripts);
     await functions.load({ operation: "open" });
     const reader = new BlockingReader(
@@ -33,6 +35,7 @@ export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
       functions,
       reader,
       prefix,
+      isMirrored: dialect === "blissdata",
       capabilities: {
         processes: "network",
         isPersistent: true,

@@ -3,7 +3,7 @@ import type { RedisScript } from "./shared-lua.ts";
 
 const create: RedisScript = {
   body: `
-local prefix, key, token, identity, info, limit, owner, ms = unpack(args, 1, 8)
+local prefix, key, token, identity, info, limit, owner, ms, document = unpack(args, 1, 9)
 local scan, history = prefix .. key, prefix .. 'scans'
 local known = redis.call('HMGET', scan, 'token', 'tag')
 if known[2] then
@@ -21,7 +21,7 @@ if limit ~= '' then
 end
 local created = now()
 local index = {}
-for i = 9, #args, 2 do
+for i = 10, #args, 2 do
   local member = args[i + 1] .. '\\0' .. key
   redis.call('ZADD', prefix .. 'field:' .. args[i], 0, member)
   index[#index + 1] = args[i]
@@ -32,13 +32,14 @@ redis.call('HSET', scan, 'identity', identity, 'info', info, 'state', '0', 'stre
   'created', string.format('%.3f', created / 1000), 'tag', tag, 'news', tell(prefix, key, '0'), 'keys', '',
   'index', cjson.encode(index), 'token', token)
 if owner ~= '' then lease(prefix, key, owner, ms) end
+if document ~= '' then create_mirror(scan, key, document) end
 return tag`,
 };
 
 const change: RedisScript = {
   runsWhenFull: true,
   body: `
-local prefix, key, token, from, to, info, streams, keys, reason = unpack(args, 1, 9)
+local prefix, key, token, from, to, info, streams, keys, reason, documents = unpack(args, 1, 10)
 local scan = prefix .. key
 local known = redis.call('HMGET', scan, 'state', 'token', 'keys')
 if not known[1] then return { 'gone' } end
@@ -62,6 +63,7 @@ if known[2] ~= token then
   end
   redis.call('HINCRBY', scan, 'revision', 1)
   redis.call('HSET', scan, 'state', to, 'token', token, 'news', tell(prefix, key, to))
+  change_mirror(scan, key, to, info, documents, reason)
 end
 return { 'done', header(prefix, key) }`,
 };
@@ -97,6 +99,8 @@ for i = 1, #index, 2 do redis.call('ZREM', prefix .. 'field:' .. index[i], index
 redis.call('ZREM', prefix .. 'created', key)
 redis.call('ZREM', prefix .. 'leases', key)
 redis.call('XDEL', prefix .. 'scans', known[2])
+-- What has ten seconds left is deleted, for blissdata.
+expire_mirror(scan, key, 10000)
 redis.call('DEL', scan)
 tell(prefix, key, '4', 'by', token)
 redis.call('PEXPIRE', prefix .. 'state:' .. key, grace)
@@ -116,6 +120,7 @@ for _, stream in ipairs(lines(known[2])) do
   redis.call('PEXPIRE', stream, ms)
   redis.call('PEXPIRE', prefix .. 'durable:' .. stream, ms)
 end
+expire_mirror(scan, key, ms)
 redis.call('PEXPIRE', scan, ms)
 return 1`,
 };
@@ -223,6 +228,7 @@ for _, key in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'leases', '-inf', tex
     close(prefix, key, 'LOST')
     redis.call('HINCRBY', scan, 'revision', 1)
     redis.call('HSET', scan, 'news', tell(prefix, key, '4'))
+    change_mirror(scan, key, '4', '', '', 'LOST')
     closed[#closed + 1] = key
   else
     redis.call('ZREM', prefix .. 'leases', key)

@@ -5,13 +5,15 @@
  * The engine's own keys, after the prefix:
  * - the key of a scan: hash with `identity`, `info`, `streams` (JSON), `state`, `revision`, `created` (seconds), `tag`,
  *   `news` (id of the newest entry of the state stream), `keys` (of streams, one a line), `index` (JSON: name and member
- *   in each field's set), `owner`, `expires` (milliseconds), `end`, `closed` (milliseconds), `token` (of the last change);
+ *   in each field's set), `owner`, `expires` (milliseconds), `end`, `closed` (milliseconds), `token` (of the last change),
+ *   `mirror` (if it is also kept as blissdata does);
  * - `state:<key of scan>`: stream, its states, as those of blissdata are kept;
  * - `scans`: stream, the history; `forgotten`: id of the newest entry that a limit has removed from it;
  * - `created`: sorted set of keys of scans by time; `leases`: the same by the end of their lease;
  * - `field:<name>`: sorted set of `<value>\0<key of scan>`, all of one score, so that ranges of text can be asked for;
  * - `durable:<stream>`: the durable index.
  */
+import { blissdataLua } from "./blissdata-lua.ts";
 
 /** A script, and what Redis must know of it. */
 export interface RedisScript {
@@ -136,4 +138,4 @@ local function first_with(stream, index)
   if start + length > index then return entry[1] end
   return from
 end
-`;
+${blissdataLua}`;
