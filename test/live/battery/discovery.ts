@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { CONCURRENT_SCANS, PATIENCE_MS } from "./sizes.ts";
 import { type BatteryEngine, failureOf, moment, withStores } from "./subject.ts";
 
 /** How scans are found. */
@@ -71,25 +72,31 @@ export function discoveryBattery(engine: BatteryEngine): void {
         for (const [identity, count] of counts) expect((await reading.search({ identity })).keys.length).toBe(count);
       }));
 
-    test("case 13: a search and the watch after it miss none of a thousand scans that are created meanwhile", () =>
-      withStores(engine, async (writing, reading) => {
-        const creating = Promise.all(
-          Array.from({ length: 1000 }, (_, number) => writing.createScan({ name: "many", number }, { leaseMs: 0 })),
-        );
-        const seen = new Set<string>();
-        const { tag, keys } = await reading.search({ identity: { name: "many" } });
-        for (const key of keys) seen.add(key);
-        expect(seen.size).toBe(keys.length);
-        for (let since = tag; seen.size < 1000; ) {
-          const sighting = await reading.nextScan({ since });
-          expect(seen.has(sighting.key)).toBe(false);
-          seen.add(sighting.key);
-          since = sighting.tag;
-        }
-        const created = await creating;
-        expect(created.every(({ key }) => seen.has(key))).toBe(true);
-        expect(await failureOf(reading.nextScan({ timeoutMs: 0 }))).toMatchObject({ code: "NOT_FOUND" });
-      }));
+    test(
+      "case 13: a search and the watch after it miss none of a thousand scans that are created meanwhile",
+      () =>
+        withStores(engine, async (writing, reading) => {
+          const creating = Promise.all(
+            Array.from({ length: CONCURRENT_SCANS }, (_, number) =>
+              writing.createScan({ name: "many", number }, { leaseMs: 0 }),
+            ),
+          );
+          const seen = new Set<string>();
+          const { tag, keys } = await reading.search({ identity: { name: "many" } });
+          for (const key of keys) seen.add(key);
+          expect(seen.size).toBe(keys.length);
+          for (let since = tag; seen.size < CONCURRENT_SCANS; ) {
+            const sighting = await reading.nextScan({ since });
+            expect(seen.has(sighting.key)).toBe(false);
+            seen.add(sighting.key);
+            since = sighting.tag;
+          }
+          const created = await creating;
+          expect(created.every(({ key }) => seen.has(key))).toBe(true);
+          expect(await failureOf(reading.nextScan({ timeoutMs: 0 }))).toMatchObject({ code: "NOT_FOUND" });
+        }),
+      PATIENCE_MS,
+    );
 
     test("a watch goes on until its signal fires", () =>
       withStores(engine, async (writing, reading) => {

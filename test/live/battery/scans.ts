@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DataStore } from "../../../src/live/data-store.ts";
+import type { JsonObject } from "../../../src/live/json.ts";
 import { scanStates } from "../../../src/live/scan-state.ts";
 import { doubled } from "./doubled.ts";
 import { type BatteryEngine, failureOf, makeStream, moment, withStores } from "./subject.ts";
@@ -77,6 +78,21 @@ export function scanBattery(engine: BatteryEngine): void {
         expect([other.stateName, other.info]).toEqual(["PREPARED", { n: 1 }]);
         await scan.close();
         expect((await reading.loadScan(scan.key)).info).toEqual({ n: 2 });
+      }));
+
+    test("case 52: a group that the layout gets with the close is visible after an update, and not before", () =>
+      withStores(engine, async (writing, reading) => {
+        const group = { type: "group", children: { title: "loop" } };
+        const layout = (children: JsonObject) => ({ h5maps: { "/data/run.h5": { type: "group", children } } });
+        const scan = await writing.createScan({ name: "loop" }, { info: layout({ measurement: group }) });
+        await scan.prepare();
+        const loaded = await reading.loadScan(scan.key);
+        scan.setInfo(layout({ measurement: group, sample: group }));
+        await loaded.update({ timeoutMs: 0 });
+        expect(loaded.info).toEqual(layout({ measurement: group }));
+        await scan.close();
+        expect(await loaded.update()).toBe(true);
+        expect(loaded.info).toEqual(layout({ measurement: group, sample: group }));
       }));
 
     test("case 6: an open scan is deleted only by force, and those who wait for it leave", () =>
