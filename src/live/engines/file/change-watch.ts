@@ -13,7 +13,7 @@ export class ChangeWatch {
 
   /**
    * @param version - A number that changes with every commit of another connection.
-   * @param onChange - Called when it has changed; also for the first look after a time in which nobody waited.
+   * @param onChange - Called when it has changed, or cannot be read.
    */
   constructor(version: () => number, onChange: () => void, { pollMs, clock }: { pollMs: number; clock: Clock }) {
     this.#version = version;
@@ -24,7 +24,7 @@ export class ChangeWatch {
 
   /** Looks while the work goes on. */
   async during<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting++ === 0) this.#seen = this.#version();
+    if (this.#waiting++ === 0) this.#seen = this.#versionOrError();
     this.#arm();
     try {
       return await work();
@@ -43,9 +43,18 @@ export class ChangeWatch {
   }
 
   #look(): void {
-    const version = this.#version();
+    const version = this.#versionOrError();
     if (version === this.#seen) return;
     this.#seen = version;
     this.#onChange();
+  }
+
+  /** An index that cannot be asked is a change: those who wait look, and are told why it cannot. */
+  #versionOrError(): number {
+    try {
+      return this.#version();
+    } catch {
+      return Number.NaN;
+    }
   }
 }

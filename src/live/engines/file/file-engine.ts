@@ -81,7 +81,7 @@ export class FileEngine implements LiveEngine {
 
   async getScan(key: string, options: CallOptions = {}): Promise<ScanHeader | undefined> {
     this.#check("getScan", key, options);
-    return await this.#turn(this.#store.scans.find(key));
+    return await this.#turn(this.#store.read(() => this.#store.scans.find(key)));
   }
 
   async getStates(keys: readonly string[], options: CallOptions = {}): Promise<(ScanState | undefined)[]> {
@@ -107,7 +107,9 @@ export class FileEngine implements LiveEngine {
   }
 
   async waitScan(key: string, revision: number, options: WaitOptions = {}): Promise<ScanHeader | undefined> {
-    return await this.#wait([key], "waitScan", key, options, () => this.#store.scans.newer(key, revision));
+    return await this.#wait([key], "waitScan", key, options, () =>
+      this.#store.read(() => this.#store.scans.newer(key, revision)),
+    );
   }
 
   async scansAfter(
@@ -115,7 +117,7 @@ export class FileEngine implements LiveEngine {
     options: WaitOptions & { readonly limit?: number | undefined } = {},
   ): Promise<HistoryPage> {
     this.#check("scansAfter", undefined, options);
-    const number = this.#store.scans.position(after);
+    const number = this.#store.read(() => this.#store.scans.position(after));
     const read = () => this.#store.read(() => this.#store.scans.after(number, options.limit ?? 100));
     const look = () => {
       const page = read();
@@ -203,7 +205,7 @@ export class FileEngine implements LiveEngine {
 
   async trim(stream: string, beforeIndex: number, options: CallOptions = {}): Promise<number> {
     const about = this.#check("trim", stream, options);
-    if (this.#store.streams.find(stream) === undefined) return 0;
+    if (this.#store.read(() => this.#store.streams.find(stream)) === undefined) return 0;
     let id: number | undefined;
     const run = () => {
       const row = this.#store.streams.find(stream);
@@ -230,7 +232,7 @@ export class FileEngine implements LiveEngine {
     // Those who may only look end nothing; they see it when another process does.
     if (this.#store.readOnly) return [];
     await this.#removeExpired(about);
-    if (this.#store.scans.lost().length === 0) return [];
+    if (this.#store.read(() => this.#store.scans.lost()).length === 0) return [];
     const run = () =>
       this.#store.scans.lost().map(({ key, state }) => {
         this.#transition(key, { from: [state], to: scanStates.CLOSED, endReason: endReasons.LOST });
@@ -263,7 +265,8 @@ export class FileEngine implements LiveEngine {
   }
 
   async #removeExpired(about: { readonly context: ErrorContext; readonly signal?: AbortSignal | undefined }) {
-    if (this.#store.scans.expired().length > 0) await this.#store.removeScans(() => this.#store.scans.expired(), about);
+    if (this.#store.read(() => this.#store.scans.expired()).length > 0)
+      await this.#store.removeScans(() => this.#store.scans.expired(), about);
   }
 
   #snapshot(stream: string, from: number | "last", to: number, maxBytes: number) {
@@ -293,7 +296,7 @@ export class FileEngine implements LiveEngine {
   #boundsOf(stream: string): Bounds {
     const known = this.#bounds.get(stream);
     if (known !== undefined) return known;
-    const bounds = this.#store.streams.bounds(stream);
+    const bounds = this.#store.read(() => this.#store.streams.bounds(stream));
     this.#bounds.set(stream, bounds);
     return bounds;
   }

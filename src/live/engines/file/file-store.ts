@@ -3,6 +3,7 @@ import { statfsSync } from "node:fs";
 import type { Clock } from "../../../core/clock.ts";
 import { StorageError } from "../../../core/errors.ts";
 import type { SqliteDriver } from "../../../sqlite/driver.ts";
+import { isBusy } from "../../../sqlite/errors.ts";
 import { checkEntries } from "../../check-entries.ts";
 import type { Entry, LiveUsage } from "../../engine.ts";
 import { pragma } from "./index-schema.ts";
@@ -11,13 +12,16 @@ import { ScanRows } from "./scan-rows.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { StreamAppender } from "./stream-appender.ts";
 import { type KeptEntry, type StreamRow, StreamRows } from "./stream-rows.ts";
-import { type Write, WriteQueue } from "./write-queue.ts";
+import { rollBack, type Write, WriteQueue } from "./write-queue.ts";
 
 /** How long the streams of a deleted scan answer that they are sealed. */
 const FAREWELL_MS = 10_000;
 
 /** Free pages of the index that are kept for what comes next. */
 const SPARE_PAGES = 1024;
+
+/** How long a read waits, and with it the event loop, for the index to be made whole. */
+const RECOVERY_MS = 1000;
 
 /** Small entries of one turn share a row up to this size. */
 const ROW_BYTES = 16_384;
@@ -79,11 +83,17 @@ export class FileStore {
   /** Reads as of one moment. */
   read<T>(run: () => T): T {
     const { driver } = this.#parts;
-    driver.run("BEGIN");
     try {
-      return run();
-    } finally {
-      driver.run("COMMIT");
+      return this.#readOnce(run);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      // Readers wait for nobody, except while the log is made whole after a process was killed. That is soon over.
+      driver.exec(`PRAGMA busy_timeout = ${RECOVERY_MS}`);
+      try {
+        return this.#readOnce(run);
+      } finally {
+        driver.exec("PRAGMA busy_timeout = 0");
+      }
     }
   }
 
@@ -116,6 +126,7 @@ export class FileStore {
       kept = await this.#keepLarge(key, entries);
     };
     const run = () => {
+      this.streams.checkSegments(kept);
       this.#room ??= this.#roomLeft();
       this.#room -= this.#appender.add(key, kept, this.#room);
     };
@@ -189,6 +200,16 @@ export class FileStore {
     this.#parts.driver.close();
   }
 
+  #readOnce<T>(run: () => T): T {
+    const { driver } = this.#parts;
+    driver.run("BEGIN");
+    try {
+      return run();
+    } finally {
+      rollBack(driver);
+    }
+  }
+
   #checkWritable({ context }: Pick<Write<unknown>, "context">): void {
     if (!this.#parts.readOnly) return;
     throw new StorageError("READ_ONLY", `"${this.#parts.root}" was opened for reading only`, context);
@@ -196,12 +217,15 @@ export class FileStore {
 
   async #keepLarge(key: string, entries: readonly Entry[]): Promise<KeptEntry[]> {
     const { segments, inlineBytes, isSynced } = this.#parts;
-    const newSegment = () => this.#queue.transact(() => this.streams.newSegment(key));
+    const place = {
+      newest: () => this.streams.newestSegment(key),
+      create: () => this.#queue.transact(() => this.streams.newSegment(key)),
+    };
     const kept: KeptEntry[] = [];
     for (const entry of entries) {
       const { index, length, payload } = entry;
       const isLarge = payload.byteLength > inlineBytes;
-      kept.push(isLarge ? { index, length, payload: await segments.write(key, payload, newSegment) } : entry);
+      kept.push(isLarge ? { index, length, payload: await segments.write(key, payload, place) } : entry);
     }
     if (isSynced) await segments.sync(key);
     return kept;
@@ -245,13 +269,16 @@ export class FileStore {
 
   /** Leaves room on the disk for what ends scans and removes old data: that is written too. */
   #checkDisk(bytes: number): void {
-    const { root, reserveBytes } = this.#parts;
+    const { root, reserveBytes, driver } = this.#parts;
     if (reserveBytes === 0) return;
     const { bavail, bsize } = statfsSync(root);
-    if (bavail * bsize - bytes >= reserveBytes) return;
-    throw new StorageError("NO_SPACE", `The disk of "${root}" is full but for the ${reserveBytes} bytes in reserve`, {
-      identifier: root,
-    });
+    const free = bavail * bsize - bytes;
+    if (free >= reserveBytes) return;
+    // Pages of the index that are free take what is small; the log that leads there still needs the disk.
+    const pages = bytes > 0 ? 0 : pragma(driver, "freelist_count") * this.#pageBytes;
+    if (free >= reserveBytes / 2 && free + pages >= reserveBytes) return;
+    const message = `The disk of "${root}" is full but for a reserve of ${reserveBytes} bytes`;
+    throw new StorageError("NO_SPACE", message, { identifier: root });
   }
 
   /** Lets the file of the index shrink when much of it is free. */

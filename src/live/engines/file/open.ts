@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Clock, pause, systemClock } from "../../../core/clock.ts";
-import { StorageError } from "../../../core/errors.ts";
+import { isStorageError, StorageError } from "../../../core/errors.ts";
 import type { SqliteDriver } from "../../../sqlite/driver.ts";
 import { isBusy } from "../../../sqlite/errors.ts";
 import { openSqlite } from "../../../sqlite/open.ts";
@@ -53,7 +53,10 @@ export async function open(options: FileEngineOptions): Promise<FileEngine> {
     if (!readOnly) {
       driver.exec(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
       driver.exec(`PRAGMA synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);
-      await store.sweep();
+      await store.sweep().catch((error: unknown) => {
+        // What is left over can wait until there is room, or nobody else writes; what is there can be read.
+        if (!isStorageError(error, "NO_SPACE", "CONFLICT")) throw error;
+      });
     }
   } catch (error) {
     await store.close();
@@ -88,14 +91,12 @@ async function openIndex(
   const driver = await whenFree(
     options,
     clock,
-    async () => await openSqlite(path, { readOnly, busyTimeoutMs: 0, driver: options.driver }),
+    async () => await openSqlite(path, { readOnly, busyTimeoutMs: 0, canShrink: true, driver: options.driver }),
   );
   try {
     if (hasTables(driver, path)) return driver;
     if (readOnly) throw new StorageError("NOT_FOUND", `"${path}" holds no live streams`, { identifier: path });
     await whenFree(options, clock, async () => {
-      // Only takes effect while there is no table.
-      driver.exec("PRAGMA auto_vacuum = INCREMENTAL");
       driver.exec("BEGIN IMMEDIATE");
       try {
         // Again, now that nobody else can change it: another process may have been faster.

@@ -122,13 +122,6 @@ export class ScanRows {
     return rows.filter((row) => this.#isExpired(row)).map(({ key }) => key);
   }
 
-  /** Milliseconds until the next scan goes by itself; `undefined` if none does. */
-  nextExpiry(): number | undefined {
-    const sql = "SELECT min(expiry_until) AS next FROM scans WHERE expiry_until IS NOT NULL AND expiry_boot = ?";
-    const next = this.#driver.all<{ next: number | null }>(sql, [this.#time.boot])[0]?.next ?? undefined;
-    return next === undefined ? undefined : Math.max(0, next - this.#time.now());
-  }
-
   renewLease(key: string, owner: string, ms: number): void {
     const row = this.#get(key);
     if (row.state === scanStates.CLOSED) {

@@ -14,8 +14,13 @@ export const SEGMENT_FOLDER = "segments";
 /** Files that are open for writing at once. */
 const OPEN_WRITERS = 64;
 
-/** Gives a new segment its number, and says to which stream it belongs. */
-export type NewSegment = () => Promise<{ readonly stream: number; readonly segment: number }>;
+/** What the index says of the segments of a stream. */
+export interface SegmentPlace {
+  /** The newest. Older ones may be removed while they are open here: a stream can change its writer. */
+  readonly newest: () => number | undefined;
+  /** Makes a row for a new one. */
+  readonly create: () => Promise<{ readonly stream: number; readonly segment: number }>;
+}
 
 interface OpenSegment {
   readonly segment: number;
@@ -37,8 +42,8 @@ export class SegmentFiles implements AsyncDisposable {
   }
 
   /** Appends a payload to the segment of a stream. */
-  async write(key: string, payload: Uint8Array, newSegment: NewSegment): Promise<KeptPayload> {
-    const { segment, writer } = await this.#writer(key, newSegment);
+  async write(key: string, payload: Uint8Array, place: SegmentPlace): Promise<KeptPayload> {
+    const { segment, writer } = await this.#writer(key, place);
     const { offset, length, crc32c } = await writer.append(payload);
     return { segment, offset, length, crc32c };
   }
@@ -92,15 +97,15 @@ export class SegmentFiles implements AsyncDisposable {
     await this.#reader[Symbol.asyncDispose]();
   }
 
-  async #writer(key: string, newSegment: NewSegment): Promise<OpenSegment> {
+  async #writer(key: string, place: SegmentPlace): Promise<OpenSegment> {
     const known = this.#open.get(key);
-    if (known !== undefined && known.writer.size < this.#maxBytes) {
+    if (known !== undefined && known.writer.size < this.#maxBytes && known.segment === place.newest()) {
       this.#open.delete(key);
       this.#open.set(key, known);
       return known;
     }
     await this.finish(key);
-    const { stream, segment } = await newSegment();
+    const { stream, segment } = await place.create();
     await mkdir(join(this.#folder, String(stream)), { recursive: true }).catch((error: unknown) => {
       throw fileError(error, this.#folder, "append");
     });

@@ -1,4 +1,5 @@
 /** Streams and their entries in the index. Everything runs inside a transaction of the caller's. */
+import { StorageError } from "../../../core/errors.ts";
 import type { SqliteDriver } from "../../../sqlite/driver.ts";
 import type { Bounds, Entry } from "../../engine.ts";
 import { type PackedRow, packEntries, unpackEntries } from "./chunk.ts";
@@ -106,6 +107,26 @@ export class StreamRows {
   newSegment(key: string): { readonly stream: number; readonly segment: number } {
     const { id } = this.ensure(key);
     return { stream: id, segment: this.#driver.run("INSERT INTO segments (stream) VALUES (?)", [id]).lastInsertRowid };
+  }
+
+  /** The newest segment of a stream. */
+  newestSegment(key: string): number | undefined {
+    const sql = "SELECT max(segments.id) AS id FROM segments JOIN streams ON streams.id = stream WHERE key = ?";
+    return this.#driver.all<{ id: number | null }>(sql, [key])[0]?.id ?? undefined;
+  }
+
+  /**
+   * Checks that segments are still there before entries refer to them.
+   *
+   * @throws A {@link StorageError} `CONFLICT`, retryable.
+   */
+  checkSegments(entries: readonly KeptEntry[]): void {
+    for (const { payload } of entries) {
+      if (payload instanceof Uint8Array) continue;
+      if (this.#driver.all("SELECT 1 FROM segments WHERE id = ?", [payload.segment]).length > 0) continue;
+      const message = `Segment ${payload.segment} was removed before it was used: another process writes this stream too`;
+      throw new StorageError("CONFLICT", message, { retryable: true });
+    }
   }
 
   /** Entries from one index up to another, the first of them also if it begins below; at least one, then up to so many bytes. */

@@ -80,7 +80,7 @@ export class WriteQueue {
       this.#driver.run("COMMIT");
       return value;
     } catch (error) {
-      this.#rollBack();
+      rollBack(this.#driver);
       throw error;
     }
   }
@@ -142,7 +142,7 @@ export class WriteQueue {
       this.#hooks.afterEnd(true);
       return outcomes;
     } catch (error) {
-      this.#rollBack();
+      rollBack(this.#driver);
       this.#hooks.afterEnd(false);
       throw error;
     }
@@ -162,15 +162,16 @@ export class WriteQueue {
       await pause(clock, pollMs, undefined, {});
     }
   }
+}
 
-  #rollBack(): void {
-    try {
-      this.#driver.run("ROLLBACK");
-    } catch (error) {
-      // A full disk has rolled back already, and then there is nothing left to roll back. The first error is the one
-      // that says what happened.
-      if (!(error instanceof StorageError) || error.code !== "UNEXPECTED") throw error;
-    }
+/** Ends a transaction and undoes what it has changed. */
+export function rollBack(driver: SqliteDriver): void {
+  try {
+    driver.run("ROLLBACK");
+  } catch (error) {
+    // A full disk has rolled back already, and then there is nothing left to roll back. The first error is the one
+    // that says what happened.
+    if (!(error instanceof StorageError) || error.code !== "UNEXPECTED") throw error;
   }
 }
 
