@@ -1,6 +1,7 @@
 /** The commands `sluice runs` and `sluice index`, their arguments and options. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { Action } from "./command-line.ts";
+import { time, wholeNumber } from "./parse-options.ts";
 import type { GlobalOptions } from "./terminal.ts";
 
 /** Options that these commands share with others. */
@@ -144,19 +145,4 @@ function addIndex(program: Command, run: Parameters<typeof addCatalogCommands>[1
         (await import("./commands/index-of-runs/repair.ts")).repairIndex(options, context),
       ),
     );
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError("It must be a whole number of at least 1.");
-}
-
-/** A moment; without a zone it is UTC, as times are printed. */
-function time(text: string): Date {
-  const isPlain = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?)?$/.test(text);
-  const value = new Date(isPlain && text.includes("T") ? `${text}Z` : text);
-  const isTime = isPlain || /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:?\d\d)$/.test(text);
-  if (isTime && !Number.isNaN(value.getTime())) return value;
-  throw new InvalidArgumentError("It must be a day or a moment, such as 2026-03-05 or 2026-03-05T14:30.");
 }

@@ -5,6 +5,8 @@ import { isStorageError } from "../core/errors.ts";
 import { addCatalogCommands } from "./catalog-commands.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { Interruption } from "./interruption.ts";
+import { addLiveCommands } from "./live-commands.ts";
+import { port, wholeNumber } from "./parse-options.ts";
 import { type GlobalOptions, Terminal } from "./terminal.ts";
 
 /** What every command gets besides its own arguments. */
@@ -168,7 +170,7 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
     );
   add("listen", "receive what pipelines send to a viewer, and print a line for each value")
     .option("--host <address>", "address to listen at; another than this machine's own needs a token", "127.0.0.1")
-    .option("-p, --port <number>", "port to listen at; 0 takes a free one", portNumber, 7590)
+    .option("-p, --port <number>", "port to listen at; 0 takes a free one", port, 7590)
     .addOption(new Option("--token <text>", "what senders must know").env("SLUICE_LISTEN_TOKEN"))
     .option("--cert <file>", "certificate to listen with for wss:, as PEM, with those that it was signed by")
     .option("--key <file>", "its private key, as PEM")
@@ -194,25 +196,14 @@ function createProgram(run: (options: GlobalOptions, action: Action) => Promise<
       run(options, async (context) => (await import("./commands/doctor.ts")).doctor(target, options, context)),
     );
   addCatalogCommands(program, run, { json, session, discover });
+  addLiveCommands(program, run, { json, session, discover });
   return program;
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError("It must be a whole number of at least 1.");
 }
 
 function positive(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError("It must be a number above 0.");
-}
-
-function portNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0 && value < 65_536) return value;
-  throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
 }
 
 function hours(text: string): number {

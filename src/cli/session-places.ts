@@ -8,12 +8,14 @@ import { configError } from "../session/mistakes.ts";
 import { readConfig } from "../session/read-config.ts";
 import { checkSession } from "../session/schema.ts";
 
-/** Databases that a session file names: paths, absolute, or URLs. */
+/** Databases and live scans that a session file names: paths, absolute, or URLs. */
 export interface SessionDatabases {
   /** The beamtime file. */
   readonly catalog?: string | undefined;
   /** The master index. */
   readonly index?: string | undefined;
+  /** The live scans. */
+  readonly live?: string | undefined;
 }
 
 /** The parts of a session file that commands use. */

@@ -1,9 +1,7 @@
 /** `sluice listen` */
-import { readFile } from "node:fs/promises";
 import { type ReceivedItem, Receiver } from "../../../backends/stream/index.ts";
 import { describe } from "../../core/checks.ts";
 import type { IfExists } from "../../core/data-sink.ts";
-import { StorageError } from "../../core/errors.ts";
 import { joinKey } from "../../core/key.ts";
 import { byteLengthOf, isNdArray } from "../../core/nd-array.ts";
 import type { TransferEnd } from "../../io/transfer.ts";
@@ -11,14 +9,13 @@ import type { CommandContext } from "../command-line.ts";
 import { formatBytes, plural } from "../format.ts";
 import { type LocationOptions, Locations } from "../location.ts";
 import { describeError } from "../terminal.ts";
+import { readTls, type TlsOptions } from "../tls-files.ts";
 
 /** Options of `sluice listen`. */
-export interface ListenCommandOptions extends LocationOptions {
+export interface ListenCommandOptions extends LocationOptions, TlsOptions {
   readonly host: string;
   readonly port: number;
   readonly token?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
   readonly origin?: readonly string[] | undefined;
   readonly into?: string | undefined;
   readonly ifExists?: IfExists | undefined;
@@ -50,21 +47,6 @@ export async function listen(options: ListenCommandOptions, { terminal, signal }
   if (terminal.json) terminal.print({ url, ...counts }, []);
   else terminal.say(`${plural(counts.received, "value")}, ${formatBytes(counts.byteLength)}`);
   return undefined;
-}
-
-async function readTls({ cert, key }: ListenCommandOptions): Promise<{ cert: string; key: string } | undefined> {
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    throw new StorageError("CONFIG_INVALID", "A certificate and its private key go together: --cert FILE --key FILE");
-  }
-  const read = async (path: string) => {
-    try {
-      return await readFile(path, "utf8");
-    } catch (error) {
-      throw new StorageError("CONFIG_INVALID", `"${path}" cannot be read`, { cause: error });
-    }
-  };
-  return { cert: await read(cert), key: await read(key) };
 }
 
 async function save(
