@@ -82,6 +82,18 @@ export { Scan, type ScanContext } from "./scan.ts";
 export { type FieldPattern, matchesQuery, patternParts, type ScanQuery } from "./scan-query.ts";
 export { type RunFacts, ScanRecorder, type ScanRecorderOptions, type ScanReport } from "./scan-recorder.ts";
 export { endReasons, type ScanState, type ScanStateName, scanStateNames, scanStates } from "./scan-state.ts";
+export type { JsonSchema, SchemaProblem } from "./schemas/json-schema.ts";
+export type {
+  AcquisitionChain,
+  CurveItem,
+  ScanChannel,
+  ScanDevice,
+  ScanInfo,
+  ScanPlot,
+  ScatterItem,
+} from "./schemas/scan-info.ts";
+export { scanInfoSchema } from "./schemas/scan-info-schema.ts";
+export { ScanInfoError, validateScanInfo } from "./schemas/validate-scan-info.ts";
 export { type StreamFallback, storedFallback } from "./stored-fallback.ts";
 export { type PointLocation, Stream, type StreamContext } from "./stream.ts";
 export type { StreamDefinition } from "./stream-definition.ts";
@@ -94,6 +106,7 @@ export type {
   StreamPlugins,
 } from "./stream-plugin.ts";
 export { type BackPressure, StreamWriter, type StreamWriterOptions } from "./stream-writer.ts";
+export type { Attributes } from "./view/attributes.ts";
 export {
   type CompoundValue,
   type ExternalBinaryFile,
@@ -121,6 +134,19 @@ export {
   type VirtualSource,
 } from "./view/layout.ts";
 export { layoutSchema } from "./view/layout-schema.ts";
+export { LiveDataset, type SelectOptions } from "./view/live-dataset.ts";
+export { LiveFile, type LiveFileOptions } from "./view/live-file.ts";
+export { LiveGroup } from "./view/live-group.ts";
 export { checkLayout, readLayout } from "./view/read-layout.ts";
+export type { AxisPart, AxisSlice, Selection } from "./view/selection.ts";
+export type {
+  ComplexArray,
+  CompoundArray,
+  PlainValue,
+  RaggedArray,
+  TextArray,
+  ValueArray,
+} from "./view/value-array.ts";
+export type { ValueDType } from "./view/value-types.ts";
 export { View, type ViewRange } from "./view-of-points.ts";
 export { type LeaseHolder, type TakenStreams, WritableScan } from "./writable-scan.ts";
