@@ -98,6 +98,10 @@ export class ScanCleaner {
     }
   }
 
+  async #empty(scan: TrackedScan, { signal }: CallOptions): Promise<void> {
+    for (const stream of scan.streams.keys()) await this.#engine.trim(stream, Number.MAX_SAFE_INTEGER, { signal });
+  }
+
   /** The index below which points leave by their age and their number. */
   #limitOf(scan: TrackedScan, marks: StreamMarks, length: number, now: number): number {
     const { maxAgeMs, maxPoints, protectedMs } = this.#policy;
@@ -151,6 +155,8 @@ export class ScanCleaner {
       return;
     }
     if (isOver) {
+      // Its events first: nobody meets one whose payload has been removed.
+      if (this.#blobs !== undefined) await this.#empty(scan, { signal });
       await this.removeBlobs(scan, { signal });
       await this.#engine.deleteScan(scan.key, { signal });
       report.leaving.push(scan.key);

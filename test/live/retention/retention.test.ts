@@ -327,7 +327,14 @@ describe("a pass", () => {
   test("lets payloads beside the engine leave with the points, and with the scan", async () => {
     const { clock, engine, store, makeScan } = setup({});
     const trims: [string, number][] = [];
-    const blobs = { trim: async (stream: string, before: number) => void trims.push([stream, before]) };
+    const blobs = {
+      trim: async (stream: string, before: number) => {
+        trims.push([stream, before]);
+        // No event is left that refers to what goes now.
+        const [bounds] = await engine.bounds([stream]);
+        expect(bounds?.floor).toBe(Math.min(before, bounds?.length ?? 0));
+      },
+    };
     const policy = { maxPoints: 2, protectedMs: 0, closedScanMs: MINUTE, lossy: true };
     const cleaning = new Retention(engine, policy, { clock, blobs });
     const [one, other] = [await makeScan(), await makeScan()];
