@@ -4,6 +4,7 @@ import { loadPlugins } from "../../registry/plugins.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
 import { locationOf } from "../session/catalog-location.ts";
+import { liveLocationOf } from "../session/live-location.ts";
 import { configError } from "../session/mistakes.ts";
 import { readConfig } from "../session/read-config.ts";
 import { checkSession } from "../session/schema.ts";
@@ -36,5 +37,6 @@ export async function readSessionPlaces(file: string, registry: Registry): Promi
   await loadPlugins(registry, config.plugins, { base: resolve(file), override: false });
   const { path, index } = config.catalog ?? {};
   const at = (location: string | undefined) => location && locationOf(location, dirname(resolve(file)));
-  return { backends: config.backends, catalog: at(path), index: at(index) };
+  const live = config.live && liveLocationOf(config.live.location, dirname(resolve(file)));
+  return { backends: config.backends, catalog: at(path), index: at(index), live };
 }

@@ -12,6 +12,7 @@ import {
   DEVICE_NAME,
   DEVICE_OPTIONS,
   FILES,
+  LIVE,
   PATH_PROVIDER,
   WRITER,
   writerGroupOf,
@@ -80,7 +81,7 @@ function resolve(request: Request, container: DependencyContainer, type: Constru
   if (request.isOptional) return undefined;
   if (isConstructor(token)) return construct(token, container);
   const what = token === undefined ? "something unnamed: add @inject" : nameOf(token);
-  const section = token === CATALOG ? "catalog" : token === WRITER || token === PATH_PROVIDER ? "storage" : undefined;
+  const section = sections.get(token);
   const hint = section === undefined ? "" : `; add a ${section} section`;
   throw new StorageError(
     "CONFIG_INVALID",
@@ -88,6 +89,14 @@ function resolve(request: Request, container: DependencyContainer, type: Constru
     { operation: "construct", identifier: type.name },
   );
 }
+
+/** The sections of a session file that bring what a constructor may ask for. */
+const sections: ReadonlyMap<unknown, string> = new Map([
+  [CATALOG, "catalog"],
+  [LIVE, "live"],
+  [WRITER, "storage"],
+  [PATH_PROVIDER, "storage"],
+]);
 
 function requestsOf(type: Constructor): Request[] | undefined {
   const listed = (type as { inject?: unknown }).inject;
@@ -123,6 +132,7 @@ function nameOf(token: unknown): string {
     [BACKENDS, "the backends"],
     [PATH_PROVIDER, "the path provider"],
     [CATALOG, "the catalogue"],
+    [LIVE, "the live scans"],
   ]);
   if (typeof token === "function") return token.name || "an unnamed class";
   return names.get(token) ?? `"${String(token)}"`;

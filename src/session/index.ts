@@ -16,6 +16,7 @@ export { type Picture, type Preview, type PreviewOptions, toPicture, writePrevie
 export {
   type CatalogConfig,
   type DeviceConfig,
+  type LiveConfig,
   type PlanConfig,
   type SessionConfig,
   type SessionInput,
@@ -25,6 +26,7 @@ export {
 } from "./schema.ts";
 export { Session } from "./session.ts";
 export type { CatalogReport, SessionCatalog } from "./session-catalog.ts";
+export type { LiveReport } from "./session-live.ts";
 export type { RunFolder, StorageLocation } from "./storage.ts";
 export {
   BACKENDS,
@@ -32,6 +34,7 @@ export {
   DEVICE_NAME,
   DEVICE_OPTIONS,
   FILES,
+  LIVE,
   PATH_PROVIDER,
   WRITER,
   writerToken,

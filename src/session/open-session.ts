@@ -10,12 +10,14 @@ import { type CheckedParts, checkParts, type Sections } from "./check-parts.ts";
 import { childContainer } from "./container.ts";
 import { configError } from "./mistakes.ts";
 import { closeAll, type Opened } from "./opened.ts";
+import { writersOf } from "./plans/gather.ts";
 import { readConfig } from "./read-config.ts";
 import { checkSession, type SessionConfig, type SessionInput } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionCatalog } from "./session-catalog.ts";
+import type { SessionLive } from "./session-live.ts";
 import { locateStorage } from "./storage.ts";
-import { BACKENDS, CATALOG, FILES, PATH_PROVIDER } from "./tokens.ts";
+import { BACKENDS, CATALOG, FILES, LIVE, PATH_PROVIDER } from "./tokens.ts";
 
 /** Options of {@link openSession}. */
 export interface OpenSessionOptions {
@@ -39,6 +41,15 @@ export interface OpenSessionOptions {
    * that is not essential cannot be opened. Default: a warning of the process.
    */
   readonly onCatalogError?: ((error: StorageError) => void) | undefined;
+  /**
+   * `false`: the session opens without live scans, for what runs nothing. Default `true`.
+   */
+  readonly live?: boolean | undefined;
+  /**
+   * Told of what could not be made live while a run goes on; the run goes on all the same. Told too if live scans that are
+   * not essential cannot be opened. Default: a warning of the process.
+   */
+  readonly onLiveError?: ((error: StorageError) => void) | undefined;
   /** Gives up opening; what is open by then is closed again. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -101,14 +112,19 @@ async function open(
   const backends = new BackendSet(registry, config.backends, { baseDirectory });
   opened.push({ close: () => backends.close() });
   const files = new FileManager(backends);
-  const location = config.storage && locateStorage(config.storage, config.session, baseDirectory);
+  const located = config.storage && locateStorage(config.storage, config.session, baseDirectory);
   const catalog = options.catalog === false ? undefined : await openCatalog(config, backends, baseDirectory, options);
   if (catalog !== undefined) opened.push({ close: () => catalog.close() });
+  const whole: { session?: Session } = {};
+  const live = options.live === false ? undefined : await openLive(config, backends, baseDirectory, whole, options);
+  if (live !== undefined) opened.push({ close: () => live.close() });
+  const location = located && live ? live.following(located) : located;
   const container = childContainer([
     [BACKENDS, backends],
     [FILES, files],
     ...(location ? [[PATH_PROVIDER, location.pathProvider] as const] : []),
     ...(catalog ? [[CATALOG, catalog] as const] : []),
+    ...(live ? [[LIVE, live.store] as const] : []),
     ...provide,
   ]);
   opened.push({ close: () => container.dispose() });
@@ -117,10 +133,11 @@ async function open(
     checkAborted(signal, context);
     await builder.add(part);
   }
-  return new Session({
-    ...{ config, baseDirectory, backends, files, catalog, container },
+  whole.session = new Session({
+    ...{ config, baseDirectory, backends, files, catalog, live, container },
     ...{ location, builder, opened, discovery },
   });
+  return whole.session;
 }
 
 async function openCatalog(
@@ -141,6 +158,36 @@ async function openCatalog(
     onError(failure);
     return undefined;
   }
+}
+
+async function openLive(
+  { session, live }: SessionConfig,
+  backends: BackendSet,
+  baseDirectory: string,
+  whole: { readonly session?: Session },
+  { onLiveError: onError = warnOfLive }: OpenSessionOptions,
+): Promise<SessionLive | undefined> {
+  if (live === undefined) return undefined;
+  const devices = () => whole.session?.devices ?? new Map<string, object>();
+  const writers = () => (whole.session ? writersOf(whole.session) : []);
+  try {
+    const { SessionLive } = await import("./session-live.ts");
+    return await SessionLive.open(live, { session, baseDirectory, backends, devices, writers, onError });
+  } catch (error) {
+    const { code, message } = toStorageError(error, {});
+    const failure = new StorageError(code, `live: ${message}`, {
+      operation: "openSession",
+      identifier: "live",
+      cause: error,
+    });
+    if (live.essential ?? true) throw failure;
+    onError(failure);
+    return undefined;
+  }
+}
+
+function warnOfLive({ code, message }: StorageError): void {
+  process.emitWarning(`The live scans of the session: ${code}: ${message}`, "SluiceLiveWarning");
 }
 
 function warnOf({ code, message }: StorageError): void {

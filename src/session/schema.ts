@@ -103,6 +103,48 @@ const catalog = z.strictObject({
     .describe("false: the session opens without it if it cannot be opened. Default: true"),
 });
 
+const ms = z.number().min(0, "expected at least 0");
+
+const byteCount = z.int().min(0, "expected at least 0");
+
+const liveRetention = z.strictObject({
+  intervalMs: ms.min(1, "expected at least 1").optional().describe("Time from one pass to the next. Default: 30000"),
+  maxAgeMs: ms.optional().describe("Points that are older leave"),
+  maxPoints: byteCount.optional().describe("Points that each stream keeps, the newest"),
+  maxBytes: byteCount.optional().describe("Bytes that the store may take; the oldest points leave until it does"),
+  pressure: ms
+    .max(1, "expected at most 1")
+    .optional()
+    .describe("The same, as a part of what the engine may take. Default: 0.8"),
+  closedScanMs: ms.optional().describe("How long scans stay once they are closed. Default: a week"),
+  inactiveScanMs: ms.optional().describe("After how long open scans without a writer are closed. Default: a day"),
+  protectedMs: ms.optional().describe("No point leaves that is younger. Default: 180000"),
+  lossy: z.boolean().optional().describe("true: also what is not yet safely in a store leaves. Default: false"),
+});
+
+const live = z.strictObject({
+  location: database
+    .regex(/^(?![a-z][a-z0-9+.-]+:)|^(redis|rediss|file|memory):/i, "expected a folder, redis://, rediss:// or memory:")
+    .describe("A folder, relative to this file; redis:// or rediss://; or memory:, for this process alone"),
+  prefix: text.optional().describe("Begins the keys in Redis. Default: sluice:"),
+  dialect: z.literal("blissdata").optional().describe("Python clients of blissdata see the scans in Redis too"),
+  durability: z
+    .enum(["process", "power"])
+    .optional()
+    .describe("What events in a folder survive: the end of the process, or a power cut too. Default: process"),
+  inlineBytes: byteCount
+    .optional()
+    .describe("Values above so many bytes go beside the index of a folder. Default: 16384"),
+  leaseMs: ms.optional().describe("How long a session that is gone is waited for; 0: for ever. Default: 30000"),
+  maxWaitingBytes: byteCount.optional().describe("Bytes of values that wait for a slow engine. Default: 64 MiB"),
+  patienceMs: ms.optional().describe("How long the end of a run waits for a slow engine. Default: 5000"),
+  retention: liveRetention.optional().describe("What leaves, while this session is open. Left out: nothing"),
+  essential: z
+    .boolean()
+    .optional()
+    .describe("false: the session opens without it if it cannot be opened. Default: true"),
+});
+
 /** Schema of the `plan` section. */
 export const planSchema = z.strictObject({
   use: z.literal("count").describe("Read every device num times"),
@@ -132,6 +174,9 @@ export const sessionSchema = z
     catalog: orText(catalog, "path")
       .optional()
       .describe("Where runs are found again: the path of a beamtime file, or more. Left out: only in their folders"),
+    live: orText(live, "location")
+      .optional()
+      .describe("Where runs are followed while they are written: a folder, redis://, memory:, or more"),
     devices: z.record(name, device).default({}).describe("Devices by name, built in this order"),
     plan: planSchema.optional().describe("What `sluice acquire` runs"),
   })
@@ -148,6 +193,9 @@ export type StorageConfig = z.output<typeof storage>;
 
 /** The `catalog` section, with defaults filled in. */
 export type CatalogConfig = z.output<typeof catalog>;
+
+/** The `live` section, with defaults filled in. */
+export type LiveConfig = z.output<typeof live>;
 
 /** One entry of `devices`: `use`, `writer`, `essential`, and the device's own options. */
 export type DeviceConfig = z.output<typeof device>;
@@ -217,6 +265,7 @@ function crossMistakes(value: unknown): Mistake[] {
     if (value === undefined || index !== undefined) continue;
     mistakes.push({ path: `catalog.${key}`, message: "is for the index: name one in catalog.index" });
   }
+  mistakes.push(...liveMistakes(recordOf(file.live)));
   const section = recordOf(file.storage);
   if (section.filenameProvider === "static" && section.filename === undefined) {
     mistakes.push({ path: "storage.filename", message: "missing: the static provider needs it" });
@@ -232,6 +281,19 @@ function crossMistakes(value: unknown): Mistake[] {
     }
   }
   return mistakes;
+}
+
+/** Options of one engine beside the location of another. */
+function liveMistakes(section: Readonly<Record<string, unknown>>): Mistake[] {
+  const { location } = section;
+  if (typeof location !== "string") return [];
+  const isRedis = /^rediss?:/i.test(location);
+  const isFolder = !isRedis && !/^memory:/i.test(location);
+  const wrong = [
+    ...(isRedis ? [] : ["prefix", "dialect"].map((key) => [key, "is for Redis"] as const)),
+    ...(isFolder ? [] : ["durability", "inlineBytes"].map((key) => [key, "is for a folder"] as const)),
+  ];
+  return wrong.flatMap(([key, message]) => (section[key] === undefined ? [] : [{ path: `live.${key}`, message }]));
 }
 
 /** `__proto__` vanishes silently in most tools; nothing in a session needs it. */

@@ -5,12 +5,14 @@ import type { Document } from "../core/documents.ts";
 import { StorageError } from "../core/errors.ts";
 import type { FrameWriter } from "../core/frame-writer.ts";
 import type { FileManager } from "../io/file-manager.ts";
+import type { DataStore } from "../live/data-store.ts";
 import type { DeviceBuilder } from "./build-devices.ts";
 import { closeAll, type Opened } from "./opened.ts";
 import type { Plan, RunOptions, RunSummary } from "./plans/run.ts";
 import { runPlan } from "./plans/run-plan.ts";
 import type { PlanConfig, SessionConfig } from "./schema.ts";
 import type { SessionCatalog } from "./session-catalog.ts";
+import type { SessionLive } from "./session-live.ts";
 import type { StorageLocation } from "./storage.ts";
 
 /** What a session is made of. Internal: `openSession` makes them. */
@@ -20,6 +22,7 @@ export interface SessionParts {
   readonly backends: BackendSet;
   readonly files: FileManager;
   readonly catalog: SessionCatalog | undefined;
+  readonly live: SessionLive | undefined;
   readonly container: DependencyContainer;
   readonly location: StorageLocation | undefined;
   readonly builder: Pick<DeviceBuilder, "devices" | "writers" | "failures">;
@@ -28,7 +31,8 @@ export interface SessionParts {
 }
 
 /**
- * An open session. It owns what it opened and closes it in reverse order: devices, writers, catalogue, backends.
+ * An open session. It owns what it opened and closes it in reverse order: devices, writers, live scans, catalogue,
+ * backends.
  *
  * Made by `openSession`. Two sessions in one process do not see each other.
  */
@@ -51,12 +55,15 @@ export class Session implements AsyncDisposable {
   readonly files: FileManager;
   /** Where runs are found again; `undefined` without a `catalog` section. */
   readonly catalog: SessionCatalog | undefined;
+  /** Runs while they are written, and afterwards: scans and their streams; `undefined` without a `live` section. */
+  readonly live: DataStore | undefined;
   /** What installed packages brought, and which are broken; `undefined` unless the caller asked to discover them. */
   readonly discovery: DiscoveredBackends | undefined;
   /** Where runs go; `undefined` without a `storage` section. */
   readonly location: StorageLocation | undefined;
   readonly #container: DependencyContainer;
   readonly #opened: Opened[];
+  readonly #live: SessionLive | undefined;
   readonly #subscribers = new Set<(document: Document) => void>();
   readonly #abort = new AbortController();
   #running: Promise<RunSummary> | undefined;
@@ -70,6 +77,8 @@ export class Session implements AsyncDisposable {
     this.backends = parts.backends;
     this.files = parts.files;
     this.catalog = parts.catalog;
+    this.live = parts.live?.store;
+    this.#live = parts.live;
     this.discovery = parts.discovery;
     this.location = parts.location;
     this.devices = parts.builder.devices;
@@ -118,9 +127,10 @@ export class Session implements AsyncDisposable {
     const signal = AbortSignal.any([this.#abort.signal, ...(options.signal ? [options.signal] : [])]);
     const onDocument = (document: Document) => {
       this.catalog?.record(document);
+      this.#live?.record(document);
       for (const subscriber of [...this.#subscribers, options.onDocument]) subscriber?.(document);
     };
-    this.#running = this.#catalogued(() => runPlan(this, plan, { ...options, signal, onDocument }), signal);
+    this.#running = this.#recorded(() => runPlan(this, plan, { ...options, signal, onDocument }), signal);
     try {
       return await this.#running;
     } finally {
@@ -142,18 +152,21 @@ export class Session implements AsyncDisposable {
     return this.close();
   }
 
-  /** Runs, and then sees to it that the catalogue has the run, as far as it can be written. */
-  async #catalogued(run: () => Promise<RunSummary>, signal: AbortSignal): Promise<RunSummary> {
-    const { catalog } = this;
-    if (catalog === undefined) return run();
+  /** Runs, and then sees to it that catalogue and live scans have the run, as far as they can be written. */
+  async #recorded(run: () => Promise<RunSummary>, signal: AbortSignal): Promise<RunSummary> {
     let summary: RunSummary;
     try {
       summary = await run();
     } catch (error) {
-      await catalog.endRun(signal.aborted ? "aborted" : "failed");
+      await this.#endRun(signal.aborted ? "aborted" : "failed");
       throw error;
     }
-    return { ...summary, catalog: await catalog.endRun(signal.aborted ? "aborted" : "success") };
+    return { ...summary, ...(await this.#endRun(signal.aborted ? "aborted" : "success")) };
+  }
+
+  async #endRun(status: "success" | "aborted" | "failed"): Promise<Pick<RunSummary, "catalog" | "live">> {
+    const [catalog, live] = await Promise.all([this.catalog?.endRun(status), this.#live?.endRun(status)]);
+    return { ...(catalog === undefined ? {} : { catalog }), ...(live === undefined ? {} : { live }) };
   }
 
   async #close(): Promise<void> {

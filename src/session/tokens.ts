@@ -26,6 +26,8 @@ export const BACKENDS: symbol = Symbol.for("sluice.session.BACKENDS");
 export const PATH_PROVIDER: symbol = Symbol.for("sluice.session.PATH_PROVIDER");
 /** The `SessionCatalog`: runs that were, and the one that is written; there is one only with a `catalog` section. */
 export const CATALOG: symbol = Symbol.for("sluice.session.CATALOG");
+/** The `DataStore` of live scans: those of this session and of others; there is one only with a `live` section. */
+export const LIVE: symbol = Symbol.for("sluice.session.LIVE");
 
 const WRITER_PREFIX = "sluice.session.WRITER:";
 

@@ -28,7 +28,7 @@ export async function doctorSession(
   const { openSession } = await import("../../session/index.ts");
   const { checkCatalog } = await import("../catalog-check.ts");
   const { sessionRates } = await import("../rates/session-rates.ts");
-  const session = await openSession(file, { signal, discover, catalog: false });
+  const session = await openSession(file, { signal, discover, catalog: false, live: false });
   try {
     for (const name of backend) {
       if (!session.backends.has(name)) throw unknownName("backend", name, session.backends.keys());

@@ -2,6 +2,7 @@
 import type { Document } from "../../core/documents.ts";
 import type { Session } from "../session.ts";
 import type { CatalogReport } from "../session-catalog.ts";
+import type { LiveReport } from "../session-live.ts";
 
 /** How far a run is. */
 export interface RunProgress {
@@ -59,6 +60,8 @@ export interface RunSummary {
   readonly seconds: number;
   /** What the catalogue has of it; `undefined` for a session without one. Filled in by the session, not by the plan. */
   readonly catalog?: CatalogReport | undefined;
+  /** What of it is live; `undefined` for a session without live scans. Filled in by the session, not by the plan. */
+  readonly live?: LiveReport | undefined;
 }
 
 /** A plan: does things with the devices of a session. */
