@@ -1,4 +1,4 @@
-/** Scans, streams and cursors in folders. */
+/** Scans, streams and cursors over folders. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { liveBattery } from "../battery/index.ts";
 import type { Subject } from "../battery/subject.ts";
 
 async function make(options: Partial<FileEngineOptions> = {}): Promise<Subject> {
-  const root = await mkdtemp(join(tmpdir(), "sluice-live-"));
+  const root = await mkdtemp(join(tmpdir(), "sluice-live-battery-"));
   const engines: LiveEngine[] = [];
   return {
     connect: async () => {
@@ -23,8 +23,4 @@ async function make(options: Partial<FileEngineOptions> = {}): Promise<Subject> 
   };
 }
 
-liveBattery({
-  name: "file",
-  make: () => make(),
-  makeLimited: () => make({ limitBytes: 4_000_000, segmentBytes: 250_000 }),
-});
+liveBattery({ name: "file", make: () => make(), makeLimited: () => make({ limitBytes: 4_000_000 }) });

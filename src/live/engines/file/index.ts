@@ -26,7 +26,10 @@ export interface FileEngineOptions {
   readonly reserveBytes?: number | undefined;
   /** Payloads above this many bytes go to segment files, others into the index. Default 16 KiB. */
   readonly inlineBytes?: number | undefined;
-  /** A segment file that is larger gets nothing more: the piece in which space is given back. Default 64 MiB. */
+  /**
+   * A segment file that is larger gets nothing more: the piece in which space is given back. Default 64 MiB, and
+   * at most a sixteenth of `limitBytes`.
+   */
   readonly segmentBytes?: number | undefined;
   /** How often a process in which somebody waits looks for what others have written. Default 2 milliseconds. */
   readonly pollMs?: number | undefined;

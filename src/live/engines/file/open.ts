@@ -19,6 +19,9 @@ import { SegmentFiles } from "./segment-files.ts";
 /** The largest info of a scan. */
 const MAX_INFO_BYTES = 1_000_000;
 
+/** Segment files of a store without a limit. One with a limit has sixteen or more, so that a part of it can go. */
+const SEGMENT_BYTES = 64 << 20;
+
 /** What the log beside the index keeps of the disk once it was emptied. */
 const LOG_BYTES = 8 << 20;
 
@@ -39,7 +42,10 @@ export async function open(options: FileEngineOptions): Promise<FileEngine> {
     driver,
     time,
     clock,
-    segments: new SegmentFiles(root, options.segmentBytes ?? 64 << 20),
+    segments: new SegmentFiles(
+      root,
+      options.segmentBytes ?? Math.min(SEGMENT_BYTES, (limitBytes ?? Number.POSITIVE_INFINITY) / 16),
+    ),
     readOnly,
     isSynced: durability === "power",
     limitBytes,
