@@ -25,7 +25,7 @@ export interface FrameKind {
 /**
  * All frames of some runs as one array `[frames, …frame]`.
  *
- * @param read - Reads a run, or a part of one: an array `[count, …frame]`.
+ * @param read - Reads a run, or a part of one: an array `[count, …frame]`. Needs little memory beside it.
  * @param what - What they are frames of, for messages: `"camera"`.
  * @returns Memory of the caller.
  * @throws A {@link StorageError}: `SHAPE_MISMATCH` or `DTYPE_MISMATCH` for frames that do not fit; or what `read` throws.
@@ -37,10 +37,11 @@ export async function loadFrames<Run extends CountedRun>(
   what: string,
   options: OperationOptions,
 ): Promise<NdArray> {
+  const [only] = runs;
+  // Its reader makes the array, and there is nothing beside it.
+  if (only !== undefined && runs.length === 1) return checked(await read(only, options), { shape, dtype }, what);
   const frameBytes = sizeOf(shape) * dtypes[dtype].itemSize;
-  const pieces = [...piecesOf(runs, Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, frameBytes))))];
-  const [only] = pieces;
-  if (only !== undefined && pieces.length === 1) return checked(await read(only, options), { shape, dtype }, what);
+  const pieces = piecesOf(runs, Math.max(1, Math.floor(PIECE_BYTES / Math.max(1, frameBytes))));
   const count = runs.reduce((sum, run) => sum + run.count, 0);
   const out = new dtypes[dtype].array(count * sizeOf(shape));
   let filled = 0;

@@ -15,15 +15,16 @@ type ReferenceRun = CountedRun & ({ readonly place: FramePlace } | { readonly ra
 /**
  * Reads frames by reference: of kind `"array"`, frames of an array in the store of any registered backend, those of a
  * shard under way too, and of sequences of image files; of kind `"bytes"`, ranges of segment files and of the values of
- * any byte store, whose checksum is checked. Neighbours are read together, in pieces of at most 64 MiB beside the array
- * that they go into.
+ * any byte store, whose checksum is checked. Neighbours are read together, with a few MiB beside the array that
+ * they go into.
  *
  * What lies in the store of a named backend is read through it, with its credentials and layers; other stores are opened
  * on first use, and belong to the set.
  *
  * @param backends - Stays its owner's. Default: the default set of the registry.
- * @returns Rejects with a {@link StorageError}: `EXPIRED` for bytes that were removed; `NOT_FOUND` for a frame that is not in its array; `CORRUPT`
- * for bytes with another checksum; `SHAPE_MISMATCH`, `DTYPE_MISMATCH`; `UNSUPPORTED` for a kind that nobody here knows.
+ * @returns Rejects with a {@link StorageError}: `EXPIRED` for bytes that were removed; `NOT_FOUND` for a frame
+ * that is not in its array; `CORRUPT` for bytes with another checksum; `SHAPE_MISMATCH`, `DTYPE_MISMATCH`; `UNSUPPORTED`
+ * for a kind that nobody here knows.
  */
 export function frameReader(backends: BackendSet = storageRegistry): ReadFrames {
   const stored = new StoredFrames(backends);

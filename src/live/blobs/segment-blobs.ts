@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { crc32 } from "node:zlib";
 import { checkAborted } from "../../core/checks.ts";
 import { runAll } from "../../core/errors.ts";
 import type { FrameReference } from "../encoding/frames.ts";
@@ -44,7 +45,8 @@ export class SegmentBlobs implements BlobPlace {
     for (const [i, frame] of frames.entries()) {
       checkAborted(signal, { operation: "put", identifier: stream });
       const writer = await this.#writer(stream, sequence + i);
-      references.push({ kind: "bytes", ...(await writer.append(frameBytes(frame, kind))) });
+      const bytes = frameBytes(frame, kind);
+      references.push({ kind: "bytes", ...(await writer.append(bytes)), crc32: crc32(bytes) });
       if (this.#isDurable) await writer.sync();
     }
     return references;

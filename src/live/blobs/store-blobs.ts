@@ -1,5 +1,5 @@
 /** Large frames as values of a byte store: one for each frame. */
-import { crc32c } from "../../codecs/crc32c.ts";
+import { crc32 } from "node:zlib";
 import type { ByteStore } from "../../core/byte-store.ts";
 import { throwFailures } from "../../core/errors.ts";
 import { baseName } from "../../core/key.ts";
@@ -24,10 +24,10 @@ export class StoreBlobs implements BlobPlace {
       frames.map(async (frame, i) => {
         const key = `${blobFolder(stream)}/${sequenceName(sequence + i)}`;
         const bytes = frameBytes(frame, kind);
-        const checksum = crc32c(bytes);
+        const checksum = crc32(bytes);
         await this.#store.write(key, bytes, { signal });
         const uri = this.#store.uri(key);
-        return { kind: "bytes", uri, offset: 0, length: bytes.byteLength, crc32c: checksum };
+        return { kind: "bytes", uri, offset: 0, length: bytes.byteLength, crc32: checksum };
       }),
     );
   }

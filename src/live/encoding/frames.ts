@@ -26,6 +26,8 @@ export interface FrameReference {
   readonly length?: number;
   /** Checksum of those bytes, CRC-32C. */
   readonly crc32c?: number;
+  /** Checksum of those bytes, CRC-32 as in gzip: where both are there this one is checked, which is several times as fast. */
+  readonly crc32?: number;
   /** Path of the array in its store. */
   readonly path?: string;
   /** Index of the frame in that array. */
