@@ -148,5 +148,6 @@ export type {
   ValueArray,
 } from "./view/value-array.ts";
 export type { ValueDType } from "./view/value-types.ts";
+export { type WriteHdf5Options, writeHdf5 } from "./view/write-hdf5.ts";
 export { View, type ViewRange } from "./view-of-points.ts";
 export { type LeaseHolder, type TakenStreams, WritableScan } from "./writable-scan.ts";

@@ -1,4 +1,5 @@
 /** An HDF5 file as a tree. Parts of datasets are read when they are asked for. */
+import { open } from "node:fs/promises";
 import type { Dataset, File, Group, Metadata } from "h5wasm";
 import type { DType } from "../../core/dtype.ts";
 import { StorageError } from "../../core/errors.ts";
@@ -6,11 +7,15 @@ import { ndArray, sizeOf, zeros } from "../../core/nd-array.ts";
 import type { DatasetSource, Extent } from "./dataset-source.ts";
 import { loadHdf5 } from "./hdf5-module.ts";
 import type { TreeAttributes, TreeDataset, TreeFile, TreeGroup, TreeItem } from "./tree.ts";
+import { asMarked, booleansOf, groupOrRagged, markOf, withoutMark } from "./type-marks.ts";
 import { type AxisRange, takeValues, type ValueArray } from "./value-array.ts";
 import type { ValueDType } from "./value-types.ts";
 
+/** How HDF5 begins, behind what a user may have put before it. */
+const SIGNATURE = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+
 /** What the library says a path is. */
-const KINDS = { group: 0, dataset: 1, softLink: 3, externalLink: 4 };
+const KINDS = { group: 0, dataset: 1 };
 
 /**
  * Opens a file to read.
@@ -18,9 +23,9 @@ const KINDS = { group: 0, dataset: 1, softLink: 3, externalLink: 4 };
  * @throws A {@link StorageError}: `CORRUPT` for what is no HDF5 file, `MISSING_DEPENDENCY`.
  */
 export async function openHdf5Tree(path: string): Promise<TreeFile> {
+  if (!(await hasSignature(path))) throw unreadable(path);
   const h5 = await loadHdf5();
-  const file = open(() => new h5.File(path, "r"), path);
-  if (file.file_id < 0n) throw unreadable(path);
+  const file = openOr(() => new h5.File(path, "r"), path);
   return {
     root: new Hdf5Group(file, "/"),
     close: async () => {
@@ -52,15 +57,14 @@ class Hdf5Group implements TreeGroup {
     const path = this.#path === "/" ? `/${name}` : `${this.#path}/${name}`;
     const target = this.#file.get_link(path) as string | null;
     if (target !== null && target !== undefined) return { kind: "soft link", path: target };
+    // The library follows external links by itself, where it can.
+    const external = this.#file.get_external_link(path) as { filename: string; obj_path: string } | null | undefined;
+    if (external?.filename) return { kind: "external link", file: external.filename, path: external.obj_path };
     switch (this.#file.get_type(path)) {
       case KINDS.group:
-        return new Hdf5Group(this.#file, path);
+        return groupOrRagged(new Hdf5Group(this.#file, path));
       case KINDS.dataset:
         return new Hdf5Dataset(this.#file, path);
-      case KINDS.externalLink: {
-        const { filename, obj_path } = this.#file.get_external_link(path);
-        return { kind: "external link", file: filename, path: obj_path };
-      }
       default:
         return undefined;
     }
@@ -78,12 +82,13 @@ class Hdf5Dataset implements TreeDataset {
   }
 
   get attributes(): TreeAttributes {
-    return attributesOf(this.#file.get(this.#path) as Dataset, this.#path);
+    return withoutMark(attributesOf(this.#file.get(this.#path) as Dataset, this.#path));
   }
 
   async open(): Promise<DatasetSource> {
     const dataset = this.#file.get(this.#path) as Dataset;
-    return new Hdf5Source(dataset, this.#path);
+    const mark = markOf(attributesOf(dataset, this.#path));
+    return new Hdf5Source(dataset, this.#path, mark === "bool" || mark === "float16" ? mark : undefined);
   }
 }
 
@@ -93,11 +98,15 @@ class Hdf5Source implements DatasetSource {
   readonly #dataset: Dataset;
   readonly #path: string;
 
-  constructor(dataset: Dataset, path: string) {
+  readonly #mark: "bool" | "float16" | undefined;
+
+  /** @param mark - What its elements stand for, where HDF5 has another type. */
+  constructor(dataset: Dataset, path: string, mark?: "bool" | "float16") {
     this.#dataset = dataset;
     this.#path = path;
+    this.#mark = mark;
     this.maxShape = dataset.shape ?? [0];
-    this.dtype = typeOf(dataset.metadata, path);
+    this.dtype = mark ?? typeOf(dataset.metadata, path);
   }
 
   async extent(): Promise<Extent> {
@@ -105,8 +114,13 @@ class Hdf5Source implements DatasetSource {
   }
 
   async read(axes: readonly AxisRange[]): Promise<ValueArray> {
+    return asMarked(this.#read(axes), this.#mark);
+  }
+
+  #read(axes: readonly AxisRange[]): ValueArray {
     const shape = axes.map(({ count }) => count);
-    if (shape.includes(0)) return valuesOf(emptyOf(this.dtype), this.#dataset.metadata, shape, this.#path);
+    if (shape.includes(0))
+      return valuesOf(emptyOf(typeOf(this.#dataset.metadata, this.#path)), this.#dataset.metadata, shape, this.#path);
     // The library takes strides, but reads text wrongly with them: whole rows are read, and some are left out.
     const ranges = axes.map(({ start, step, count }): [number, number] => [start, start + (count - 1) * step + 1]);
     const whole = ranges.map(([from, to]) => to - from);
@@ -127,7 +141,7 @@ function attributesOf(item: Group | Dataset, path: string): TreeAttributes {
     if (shape === null) continue;
     attributes.set(name, valuesOf(attribute.value, metadata, shape, `${path}@${name}`));
   }
-  return attributes;
+  return booleansOf(attributes);
 }
 
 /** HDF5 classes of types. */
@@ -221,7 +235,23 @@ function emptyOf(dtype: ValueDType | "ragged"): unknown {
   return isList ? [] : zeros([0], dtype as DType).data;
 }
 
-function open<T>(make: () => T, path: string): T {
+/** True if HDF5 begins somewhere where it may. Asked first: the library writes to the console what it cannot open. */
+async function hasSignature(path: string): Promise<boolean> {
+  const handle = await open(path, "r");
+  try {
+    const bytes = Buffer.alloc(SIGNATURE.length);
+    for (const at of [0, 512, 1024, 2048, 4096]) {
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, at);
+      if (bytesRead < bytes.length) return false;
+      if (bytes.equals(SIGNATURE)) return true;
+    }
+    return false;
+  } finally {
+    await handle.close();
+  }
+}
+
+function openOr<T>(make: () => T, path: string): T {
   try {
     return make();
   } catch (cause) {

@@ -198,6 +198,12 @@ export class LiveFile implements AsyncDisposable {
     this.#ownBackends = undefined;
   }
 
+  /** The root with what the finished file says of itself. */
+  async #rootNow(options: CallOptions): Promise<TreeGroup> {
+    const finished = await this.#finished.current(options);
+    return { ...this.root, attributes: new Map([...NX_ROOT, ...(finished?.root.attributes ?? [])]) };
+  }
+
   async #liveChild(name: string, options: CallOptions): Promise<TreeItem | undefined> {
     if (this.#scans === undefined) return undefined;
     await this.#scans.look(options);
@@ -254,7 +260,7 @@ export class LiveFile implements AsyncDisposable {
     names: readonly string[],
     options: WaitOptions,
   ): Promise<{ item: TreeItem; at: string; rest: readonly string[]; above: string }> {
-    let item: TreeItem = this.root;
+    let item: TreeItem = names.length > 0 ? this.root : await this.#rootNow(options);
     let at = "";
     let above = "/";
     for (const [i, name] of names.entries()) {
