@@ -208,6 +208,7 @@ const renew: RedisScript = {
   runsWhenFull: true,
   body: `
 local prefix, key, owner, ms = unpack(args, 1, 4)
+if redis.call('EXISTS', prefix .. key) == 1 then settle_clock(prefix) end
 local known = redis.call('HMGET', prefix .. key, 'state', 'owner', 'expires', 'end')
 if not known[1] then return 'gone' end
 if known[1] == '4' then return known[4] == 'LOST' and 'lost' or 'closed' end
@@ -220,6 +221,7 @@ const lost: RedisScript = {
   runsWhenFull: true,
   body: `
 local prefix, closed = args[1], {}
+settle_clock(prefix)
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'leases', '-inf', text(now()))) do
   local scan = prefix .. key
   local known = redis.call('HMGET', scan, 'state', 'keys')

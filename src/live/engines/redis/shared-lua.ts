@@ -7,6 +7,8 @@
  *   `news` (id of the newest entry of the state stream), `keys` (of streams, one a line), `index` (JSON: name and member
  *   in each field's set), `owner`, `expires` (milliseconds), `end`, `closed` (milliseconds), `token` (of the last change),
  *   `mirror` (if it is also kept as blissdata does);
+ * - `seen`: when leases were last looked at or renewed (milliseconds). If the clock is then far from it, it was set, or the
+ *   server was away: leases get the time back that they had, once (`spared` of the scan) until they are renewed;
  * - `state:<key of scan>`: stream, its states, as those of blissdata are kept;
  * - `scans`: stream, the history; `forgotten`: id of the newest entry that a limit has removed from it;
  * - `created`: sorted set of keys of scans by time; `leases`: the same by the end of their lease;
@@ -26,6 +28,7 @@ export interface RedisScript {
 
 /** What all scripts share. */
 export const sharedLua = `
+local CLOCK_GAP = 15000
 local SEAL = '18446744073709551615-18446744073709551615'
 local BEFORE_SEAL = '18446744073709551615-18446744073709551614'
 
@@ -100,9 +103,27 @@ end
 
 local function is_there(prefix, key) return redis.call('EXISTS', prefix .. key) == 1 end
 
+local function settle_clock(prefix)
+  local time = now()
+  local gap = time - tonumber(redis.call('GET', prefix .. 'seen') or time)
+  redis.call('SET', prefix .. 'seen', text(time))
+  if gap >= -1000 and gap <= CLOCK_GAP then return end
+  local held = redis.call('ZRANGE', prefix .. 'leases', 0, -1, 'WITHSCORES')
+  for i = 1, #held, 2 do
+    local key, ends = held[i], tonumber(held[i + 1])
+    local spared = gap < 0 or (ends > time - gap and redis.call('HSETNX', prefix .. key, 'spared', '1') == 1)
+    if spared then
+      redis.call('HSET', prefix .. key, 'expires', text(ends + gap))
+      redis.call('ZADD', prefix .. 'leases', ends + gap, key)
+    end
+  end
+end
+
 local function lease(prefix, key, owner, ms)
+  settle_clock(prefix)
   local ends = now() + tonumber(ms)
   redis.call('HSET', prefix .. key, 'owner', owner, 'expires', text(ends))
+  redis.call('HDEL', prefix .. key, 'spared')
   redis.call('ZADD', prefix .. 'leases', ends, key)
 end
 
