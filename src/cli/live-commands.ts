@@ -76,7 +76,7 @@ export function addLiveCommands(
     .option("--key <file>", "its private key, as PEM")
     .option("--origin <origin...>", "origins of web pages that may read, beside its own")
     .option("--no-retention", "only serve: another process lets old ones leave")
-    .option("--interval <time>", "time between looks at what may leave", duration, 30_000)
+    .option("--interval <time>", "time between looks at what may leave (default: 30s)", duration)
     .addOption(lines)
     .action((options) =>
       run(options, async (context) => (await import("./commands/live/serve.ts")).serveLive(options, context)),

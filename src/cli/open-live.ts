@@ -2,7 +2,9 @@
 import { StorageError } from "../core/errors.ts";
 import type { DataStore } from "../live/data-store.ts";
 import { frameReader, openLive, type Scan } from "../live/index.ts";
+import { withRedisPassword } from "../session/live-location.ts";
 import { type LocationOptions, Locations } from "./location.ts";
+import type { SessionLive } from "./session-places.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Options of commands that read live scans. */
@@ -25,11 +27,14 @@ export class OpenLive implements AsyncDisposable {
   readonly locations: Locations;
   /** The location, without what is secret in it. */
   readonly shown: string;
+  /** What the session file lets leave. */
+  readonly retention: SessionLive["retention"];
 
-  private constructor(store: DataStore, locations: Locations, shown: string) {
+  private constructor(store: DataStore, locations: Locations, { location, retention }: SessionLive) {
     this.store = store;
     this.locations = locations;
-    this.shown = shown;
+    this.shown = location.replace(/\/\/[^/?#]*@/, "//***@");
+    this.retention = retention;
   }
 
   /**
@@ -43,13 +48,17 @@ export class OpenLive implements AsyncDisposable {
     const file = isSessionFile(given) ? given : session;
     const locations = await Locations.open({ ...options, session: file }, terminal);
     try {
-      const location = isSessionFile(given) ? locations.databases.live : (given ?? locations.databases.live);
-      if (location === undefined) throw nowhere(file);
+      const ofSession = locations.databases.live;
+      const live = given === undefined || isSessionFile(given) ? ofSession : { location: given };
+      if (live === undefined) throw nowhere(file);
+      const { location } = live;
       if (/^mem(ory)?:/i.test(location)) throw inMemory();
       if (!creates) await checkThere(location);
-      const redis = options.prefix === undefined ? {} : { prefix: options.prefix };
-      const store = await openLive(location, { redis, readFrames: frameReader(locations.backends) });
-      return new OpenLive(store, locations, location.replace(/\/\/[^/?#]*@/, "//***@"));
+      const store = await openLive(withRedisPassword(location), {
+        redis: { prefix: options.prefix ?? live.prefix },
+        readFrames: frameReader(locations.backends),
+      });
+      return new OpenLive(store, locations, live);
     } catch (error) {
       await locations[Symbol.asyncDispose]();
       throw error;

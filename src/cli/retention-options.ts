@@ -14,10 +14,17 @@ export interface RetentionCommandOptions {
   readonly lossy?: boolean | undefined;
 }
 
-/** The policy that options make. */
-export function policyOf(options: RetentionCommandOptions): RetentionPolicy {
-  const { maxAge: maxAgeMs, maxPoints, maxBytes, keepClosed: closedScanMs, protect: protectedMs, lossy } = options;
-  return { maxAgeMs, maxPoints, maxBytes, closedScanMs, protectedMs, lossy };
+/** The policy of a session file, if there is one, with what options say instead. */
+export function policyOf(options: RetentionCommandOptions, ofSession: RetentionPolicy = {}): RetentionPolicy {
+  return {
+    ...ofSession,
+    maxAgeMs: options.maxAge ?? ofSession.maxAgeMs,
+    maxPoints: options.maxPoints ?? ofSession.maxPoints,
+    maxBytes: options.maxBytes ?? ofSession.maxBytes,
+    closedScanMs: options.keepClosed ?? ofSession.closedScanMs,
+    protectedMs: options.protect ?? ofSession.protectedMs,
+    lossy: options.lossy ?? ofSession.lossy,
+  };
 }
 
 /** What a pass did, in a few lines. */

@@ -7,7 +7,7 @@ import { locationOf } from "../session/catalog-location.ts";
 import { liveLocationOf } from "../session/live-location.ts";
 import { configError } from "../session/mistakes.ts";
 import { readConfig } from "../session/read-config.ts";
-import { checkSession } from "../session/schema.ts";
+import { checkSession, type LiveConfig } from "../session/schema.ts";
 
 /** Databases and live scans that a session file names: paths, absolute, or URLs. */
 export interface SessionDatabases {
@@ -16,8 +16,11 @@ export interface SessionDatabases {
   /** The master index. */
   readonly index?: string | undefined;
   /** The live scans. */
-  readonly live?: string | undefined;
+  readonly live?: SessionLive | undefined;
 }
+
+/** What a session file says of its live scans. */
+export type SessionLive = Pick<LiveConfig, "location" | "prefix" | "retention">;
 
 /** The parts of a session file that commands use. */
 export interface SessionPlaces extends SessionDatabases {
@@ -37,6 +40,9 @@ export async function readSessionPlaces(file: string, registry: Registry): Promi
   await loadPlugins(registry, config.plugins, { base: resolve(file), override: false });
   const { path, index } = config.catalog ?? {};
   const at = (location: string | undefined) => location && locationOf(location, dirname(resolve(file)));
-  const live = config.live && liveLocationOf(config.live.location, dirname(resolve(file)));
+  const live = config.live && {
+    ...config.live,
+    location: liveLocationOf(config.live.location, dirname(resolve(file))),
+  };
   return { backends: config.backends, catalog: at(path), index: at(index), live };
 }

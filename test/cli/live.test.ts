@@ -82,6 +82,30 @@ describe("sluice live ls", () => {
   });
 });
 
+describe("live scans of a session", () => {
+  it("are found by its file, whose rules gc has", async () => {
+    const session = `
+session: test
+live: {location: scans, retention: {closedScanMs: 0, protectedMs: 0}}
+storage: {basePath: data}
+devices:
+  camera: {use: simulated-camera, shape: [4, 6], exposure: 0.001}
+plan: {use: count, num: 3}
+`;
+    const own = scratchFolder({ "s.yaml": session });
+    const acquired = await sluice(["acquire", "s.yaml"], own);
+    expect(acquired.code, acquired.errors).toBe(0);
+    const { output } = await sluice(["live", "ls", "--live", "s.yaml", "--json"], own);
+    const { scans } = JSON.parse(output);
+    expect(scans).toMatchObject([{ state: "CLOSED", endReason: "SUCCESS" }]);
+    const name = scans[0].streams.find((stream: string) => stream.includes("camera"));
+    const tail = await sluice(["live", "tail", "last", name, "-n", "1", "--session", "s.yaml"], own);
+    expect(tail.output, tail.errors).toMatch(/^2 {2}uint16 \[4, 6\] {2}\d+ /);
+    const { leaving } = JSON.parse((await sluice(["live", "gc", "--live", "s.yaml", "--lossy", "--json"], own)).output);
+    expect(leaving).toEqual([scans[0].key]);
+  });
+});
+
 describe("sluice live tail", () => {
   it("prints the newest points, arrays short, as lines or as JSON", async () => {
     const { scan, diode, words, camera } = await startedScan({ name: "a" });

@@ -18,7 +18,7 @@ export async function collect(options: CollectOptions, { terminal, signal }: Com
   const { dryRun: isDryRun = false } = options;
   await using open = await OpenLive.open(options, terminal);
   const { engine } = open.store;
-  const retention = new Retention(isDryRun ? dryEngine(engine) : engine, policyOf(options), {
+  const retention = new Retention(isDryRun ? dryEngine(engine) : engine, policyOf(options, open.retention), {
     onEvent: (event) => {
       if (event.type === "critical") terminal.say("The store is too full, and nothing that is left may leave");
     },

@@ -17,17 +17,17 @@ export interface ServeLiveOptions extends LiveOptions, RetentionCommandOptions, 
   readonly origin?: readonly string[] | undefined;
   /** False: only the bridge. */
   readonly retention: boolean;
-  readonly interval: number;
+  readonly interval?: number | undefined;
 }
 
 /** Serves live scans to browsers, and lets old ones leave, until Ctrl-C. */
 export async function serveLive(options: ServeLiveOptions, { terminal, signal }: CommandContext): Promise<undefined> {
-  const { host, port, token, origin: origins, retention: isCleaning, interval: intervalMs } = options;
+  const { host, port, token, origin: origins, retention: isCleaning } = options;
   const server = await secureServer(options);
   await using open = await OpenLive.open(options, terminal, { creates: true });
   const { store } = open;
-  const retention = new Retention(store.engine, policyOf(options), {
-    intervalMs,
+  const retention = new Retention(store.engine, policyOf(options, open.retention), {
+    intervalMs: options.interval ?? open.retention?.intervalMs,
     onEvent: (event) => terminal.say(eventLine(event)),
   });
   await using bridge = await LiveBridge.listen(store, { host, port, token, origins, server });
