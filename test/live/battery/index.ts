@@ -1,3 +1,4 @@
+import { clockBattery } from "./clocks.ts";
 import { cursorBattery } from "./cursors.ts";
 import { discoveryBattery } from "./discovery.ts";
 import { fallbackBattery } from "./fallback.ts";
@@ -7,7 +8,7 @@ import { streamBattery } from "./streams.ts";
 import type { BatteryEngine } from "./subject.ts";
 import { takeOverBattery } from "./take-over.ts";
 
-/** Everything that holds for every engine: scans, discovery, streams, cursors, retention, fallback, take-over. */
+/** Everything that holds for every engine: scans, discovery, streams, cursors, retention, fallback, take-over, clocks. */
 export function liveBattery(engine: BatteryEngine): void {
   scanBattery(engine);
   discoveryBattery(engine);
@@ -16,4 +17,5 @@ export function liveBattery(engine: BatteryEngine): void {
   retentionBattery(engine);
   fallbackBattery(engine);
   takeOverBattery(engine);
+  clockBattery(engine);
 }
