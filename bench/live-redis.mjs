@@ -1,15 +1,19 @@
 // Live streams in Redis beside the bare client: `node bench/live-redis.mjs`. Starts a redis-server of its own.
 // Readers are in a process of their own: 1, 4 and 10 of them, each of which gets every event. ROUNDS=1 does less.
+// "bare" is XADD and XREAD of the package redis, "engine" the live engine, "stream" the whole path: a stream writer that
+// encodes, and cursors whose views are decoded.
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient, RESP_TYPES } from "redis";
 import { openRedisEngine } from "../dist/src/live/engines/redis/index.js";
-import { median } from "./support/interleave.mjs";
+import { DataStore } from "../dist/src/live/index.js";
+import { median, shuffled } from "./support/interleave.mjs";
 
 const EVENT_BYTES = 200;
 /** Events sent and not acknowledged. */
@@ -45,16 +49,30 @@ async function engineReader(engine, stream, onEvent) {
   };
 }
 
+async function streamReader(store, scan, onEvent) {
+  const cursor = await (await store.loadScan(scan)).stream("events").cursor();
+  return async (count) => {
+    for (let seen = 0; seen < count; ) {
+      const { data, shape } = await (await cursor.read()).data();
+      const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      for (let i = 0; i < shape[0]; i++) onEvent(bytes.subarray(i * EVENT_BYTES, (i + 1) * EVENT_BYTES));
+      seen += shape[0];
+    }
+  };
+}
+
 /** The other process: reads, and answers how long each event took. */
-async function readers({ kind, url, stream, readers: number, count }) {
+async function readers({ kind, url, stream, scan, readers: number, count }) {
   const tookMs = [];
   const onEvent = (payload) => tookMs.push(Number(process.hrtime.bigint() - payload.readBigUInt64LE(0)) / 1e6);
-  const engine = kind === "engine" ? await openRedisEngine({ url }) : undefined;
-  const all = await Promise.all(
-    Array.from({ length: number }, () =>
-      engine === undefined ? bareReader(url, stream, onEvent) : engineReader(engine, stream, onEvent),
-    ),
-  );
+  const engine = kind === "bare" ? undefined : await openRedisEngine({ url });
+  const store = kind === "stream" ? new DataStore(engine) : undefined;
+  const open = {
+    bare: () => bareReader(url, stream, onEvent),
+    engine: () => engineReader(engine, stream, onEvent),
+    stream: () => streamReader(store, scan, onEvent),
+  };
+  const all = await Promise.all(Array.from({ length: number }, open[kind]));
   const reading = Promise.all(all.map((read) => read(count)));
   process.send("ready");
   await reading;
@@ -81,6 +99,18 @@ async function writer(kind, url, stream) {
       close: () => engine[Symbol.asyncDispose](),
     };
   }
+  if (kind === "stream") {
+    const store = new DataStore(await openRedisEngine({ url }));
+    const scan = await store.createScan({ name: "bench" });
+    const events = await scan.createStream("events", { dtype: "uint8", shape: [EVENT_BYTES] });
+    await scan.prepare();
+    await scan.start();
+    const close = async () => {
+      await scan.close();
+      await store[Symbol.asyncDispose]();
+    };
+    return { scan: scan.key, append: (_index, payload) => events.send(payload), close };
+  }
   const client = createClient({ url, RESP: 2 });
   await client.connect();
   return {
@@ -89,16 +119,19 @@ async function writer(kind, url, stream) {
   };
 }
 
-async function run(kind, url, { readers: number, count, window }) {
+async function run(kind, url, { readers: number, count, window, perSecond }) {
   const stream = `bench:${crypto.randomUUID()}`;
+  const { append, close, scan } = await writer(kind, url, stream);
   const child = fork(fileURLToPath(import.meta.url), ["reader"]);
-  child.send({ kind, url, stream, readers: number, count });
+  child.send({ kind, url, stream, scan, readers: number, count });
   await once(child, "message");
-  const { append, close } = await writer(kind, url, stream);
   const done = once(child, "message");
   const start = process.hrtime.bigint();
   const waiting = [];
   for (let index = 0; index < count; index++) {
+    const dueMs =
+      perSecond === undefined ? 0 : (index * 1000) / perSecond - Number(process.hrtime.bigint() - start) / 1e6;
+    if (dueMs >= 1) await sleep(dueMs);
     waiting.push(append(index, event()));
     if (waiting.length >= window) await waiting.shift();
   }
@@ -125,16 +158,22 @@ async function main() {
   server.stdout?.resume?.();
   const url = `redis://127.0.0.1:${port}`;
   const cases = [
-    { title: `${WINDOW} events of ${EVENT_BYTES} B under way`, window: WINDOW, count: rounds === 1 ? 5_000 : 20_000 },
-    { title: `one event of ${EVENT_BYTES} B at a time`, window: 1, count: rounds === 1 ? 1_000 : 3_000 },
+    { title: `${WINDOW} events of ${EVENT_BYTES} B under way`, window: WINDOW, count: rounds === 1 ? 10_000 : 50_000 },
+    { title: `one event of ${EVENT_BYTES} B at a time`, window: 1, count: rounds === 1 ? 1_000 : 5_000 },
+    {
+      title: `1000 events of ${EVENT_BYTES} B per second`,
+      window: WINDOW,
+      perSecond: 1000,
+      count: rounds === 1 ? 1_000 : 3_000,
+    },
   ];
-  for (const { title, window, count } of cases) {
+  for (const { title, ...how } of cases) {
     console.log(`\n--- ${title}; load ${loadavg()[0].toFixed(1)}`);
     for (const number of [1, 4, 10]) {
-      const results = { bare: [], engine: [] };
+      const results = { bare: [], engine: [], stream: [] };
       for (let round = 0; round < rounds; round++) {
-        for (const kind of Math.random() < 0.5 ? ["bare", "engine"] : ["engine", "bare"]) {
-          results[kind].push(await run(kind, url, { readers: number, count, window }));
+        for (const kind of shuffled(Object.keys(results))) {
+          results[kind].push(await run(kind, url, { readers: number, ...how }));
         }
       }
       for (const [kind, list] of Object.entries(results)) {

@@ -51,6 +51,8 @@ elif command == "follow":
     scan = store.load_scan(key)
     while scan.state < ScanState.PREPARED:
         scan.update()
+    # It reads the document before the state: a scan that was prepared in between has no streams yet.
+    scan = store.load_scan(key)
     cursors = CursorGroup([stream for stream in scan.streams.values()])
     values = {name: [] for name in scan.streams}
     try:

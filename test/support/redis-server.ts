@@ -113,7 +113,8 @@ async function sayReady(child: ChildProcess): Promise<void> {
   child.removeAllListeners("exit");
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback interface that nobody uses at this moment. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

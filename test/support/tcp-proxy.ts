@@ -8,6 +8,8 @@ export interface TcpProxy {
   readonly connections: number;
   /** Cuts all connections; new ones can be made. */
   cut(): void;
+  /** Nothing goes through the connections that there are any more, and nobody is told; new ones are as before. */
+  hold(): void;
   /** Answers of the server are dropped from now on, and the connection is cut with the next one. */
   loseNextAnswer(): void;
   close(): Promise<void>;
@@ -34,6 +36,13 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const hold = () => {
+    for (const [client, upstream] of pairs) {
+      client.unpipe(upstream);
+      client.pause();
+      upstream.pause();
+    }
+  };
   const cut = () => {
     for (const [client, upstream] of pairs) {
       client.destroy();
@@ -46,6 +55,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       return pairs.size;
     },
     cut,
+    hold,
     loseNextAnswer: () => {
       isLosing = true;
     },

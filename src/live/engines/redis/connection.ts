@@ -12,12 +12,16 @@ export type RedisArgument = string | Buffer;
 /** Options of a connection. */
 export interface ConnectionOptions {
   readonly url: string;
+  /** For TLS: what the certificate of the server must be signed by. */
+  readonly certificateAuthority?: string | undefined;
   /** How long a call waits for a server that is away. */
   readonly patienceMs: number;
   /** Time between attempts to reach a server that is away, or is still loading its data. */
   readonly retryDelayMs: number;
-  /** A connection on which nothing came for so long is given up, and made anew. Left out: never. */
-  readonly silenceMs?: number | undefined;
+  /** A connection on which nothing came for three times as long is given up, and made anew. */
+  readonly heartbeatMs: number;
+  /** True: it asks for a sign of life by itself. False: what waits on it has one. */
+  readonly pings: boolean;
 }
 
 /** Options of {@link RedisConnection.call}. */
@@ -32,7 +36,9 @@ export interface RedisCallOptions {
 
 const asBytes = { [RESP_TYPES.BLOB_STRING]: Buffer };
 
-function newClient({ url, retryDelayMs, silenceMs }: ConnectionOptions, isOpened: () => boolean) {
+function newClient(options: ConnectionOptions, isOpened: () => boolean) {
+  const { url, retryDelayMs, heartbeatMs, pings, certificateAuthority } = options;
+  checkUrl(url);
   return createClient({
     url,
     RESP: 2,
@@ -41,9 +47,11 @@ function newClient({ url, retryDelayMs, silenceMs }: ConnectionOptions, isOpened
     // Otherwise each command has a timer of its own, for the moment until it is written: a fifth of what a small one costs.
     commandOptions: { timeout: 0 },
     maintNotifications: "disabled",
+    ...(pings ? { pingInterval: heartbeatMs } : {}),
     socket: {
       reconnectStrategy: (_retries, cause) => (isOpened() ? retryDelayMs : cause),
-      ...(silenceMs === undefined ? {} : { socketTimeout: silenceMs }),
+      socketTimeout: 3 * heartbeatMs,
+      ...(certificateAuthority === undefined ? {} : { tls: true as const, ca: certificateAuthority }),
     },
   });
 }
@@ -197,6 +205,14 @@ export class RedisConnection {
 function asLost(cause: unknown): never {
   if (cause instanceof ErrorReply && !/^(?:LOADING|BUSY|MASTERDOWN|TRYAGAIN) /.test(cause.message)) throw cause;
   throw new LinkLostError(cause);
+}
+
+/** What the client would say of an address that it cannot take has the address in it, with its password. */
+function checkUrl(url: string): void {
+  if (URL.canParse(url) && ["redis:", "rediss:"].includes(new URL(url).protocol)) return;
+  const message =
+    "The address of a Redis server is redis://[[user]:password@]host[:port][/database], or rediss://… over TLS";
+  throw new StorageError("CONFIG_INVALID", message, { backend: "redis", operation: "open" });
 }
 
 /** The address without user and password. */

@@ -84,11 +84,12 @@ export class RedisFunctions {
   async load(options: RedisCallOptions): Promise<void> {
     if (this.#mode === "functions") {
       try {
-        await this.#connection.call(["FUNCTION", "LOAD", libraryCode()], options);
+        await this.#loadLibrary(options);
+        // Whoever may load functions may not always call them.
+        await this.#connection.call(this.#command("bounds", [""]), options);
         return;
       } catch (error) {
         const said = String(((error as Error).cause as Error | undefined)?.message);
-        if (/already exists/.test(said)) return;
         if (!/^NOPERM|unknown command|unknown subcommand/i.test(said)) throw error;
         this.#mode = "scripts";
         this.#commands.clear();
@@ -96,6 +97,14 @@ export class RedisFunctions {
     }
     for (const name of Object.keys(scripts) as ScriptName[]) {
       await this.#connection.call(["SCRIPT", "LOAD", scriptCode(name)], options);
+    }
+  }
+
+  async #loadLibrary(options: RedisCallOptions): Promise<void> {
+    try {
+      await this.#connection.call(["FUNCTION", "LOAD", libraryCode()], options);
+    } catch (error) {
+      if (!/already exists/.test(String(((error as Error).cause as Error | undefined)?.message))) throw error;
     }
   }
 

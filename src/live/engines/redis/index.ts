@@ -6,6 +6,8 @@ import type { LiveEngine } from "../../engine.ts";
 export interface RedisEngineOptions {
   /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://` over TLS. Default `redis://127.0.0.1:6379`. */
   readonly url?: string | undefined;
+  /** For `rediss://`: the certificate, as PEM, that the server's must be signed by. Default: those that Node trusts. */
+  readonly certificateAuthority?: string | undefined;
   /** Begins the keys of the engine's own: two stores with different ones share a database. Default `"sluice:"`. */
   readonly prefix?: string | undefined;
   /** How long a call waits for a server that is away, before it fails with `TIMED_OUT`. Default 30,000 milliseconds. */
@@ -13,8 +15,8 @@ export interface RedisEngineOptions {
   /** Time between attempts to reach a server that is away, or is still loading its data. Default 50 milliseconds. */
   readonly retryDelayMs?: number | undefined;
   /**
-   * How often the connection that waits shows that it is alive. It is given up, and made anew, if nothing came for three
-   * times as long. Default 5,000 milliseconds.
+   * How often the connections show that they are alive. One is given up, and made anew, if nothing came for three times as
+   * long. Default 5,000 milliseconds.
    */
   readonly heartbeatMs?: number | undefined;
   /** Scans that the history remembers. Default: as many as there are. */

@@ -15,8 +15,9 @@ const MAX_INFO_BYTES = 1_000_000;
 export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
   const { url = "redis://127.0.0.1:6379", prefix = "sluice:", historyLimit } = options;
   const { patienceMs = 30_000, retryDelayMs = 50, heartbeatMs = 5_000, scripts = "functions", dialect } = options;
-  const common = { url, patienceMs, retryDelayMs };
-  const connection = await RedisConnection.open(common);
+  const { certificateAuthority } = options;
+  const common = { url, patienceMs, retryDelayMs, heartbeatMs, certificateAuthority };
+  const connection = await RedisConnection.open({ ...common, pings: true });
   try {
     const memory = memoryOf(String(await connection.call(["INFO", "memory"], { operation: "open" })));
     if (memory.limit !== undefined && memory.policy.startsWith("allkeys-")) {
@@ -27,7 +28,7 @@ export async function open(options: RedisEngineOptions): Promise<RedisEngine> {
     const functions = new RedisFunctions(connection, scripts);
     await functions.load({ operation: "open" });
     const reader = new BlockingReader(
-      { calls: connection, open: () => RedisConnection.openLater({ ...common, silenceMs: 3 * heartbeatMs }) },
+      { calls: connection, open: () => RedisConnection.openLater({ ...common, pings: false }) },
       heartbeatMs,
     );
     return new RedisEngine({
