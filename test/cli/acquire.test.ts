@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -54,6 +54,22 @@ describe("sluice acquire", () => {
     expect(JSON.parse(output)).toMatchObject({ exitStatus: "success", events: 2 });
     expect(errors).toContain("stuck");
   });
+
+  it("leaves a run as a live scan, and says how to look at it; what readers lack is a failure", async () => {
+    const folder = scratchFolder({
+      "s.yaml": sessionFile("zarr", 3, "live: live"),
+      "away.yaml": sessionFile("zarr", 3, "live: {location: live, inlineBytes: 0, essential: false}"),
+    });
+    const { code, output, errors } = await sluice(["acquire", "s.yaml"], folder);
+    expect([code, errors]).toEqual([0, expect.any(String)]);
+    expect(output).toMatch(/^Live {8}npx sluice live ls --live live$/m);
+    const json = JSON.parse((await sluice(["acquire", "s.yaml", "--json"], folder)).output);
+    expect(json.live).toMatchObject({ missing: 0, streams: { camera: { sent: 3 }, "stage-x": { sent: 3 } } });
+    writeFileSync(join(folder, "live", "index.db"), "x".repeat(5000));
+    const broken = await sluice(["acquire", "away.yaml", "--json"], folder);
+    expect(JSON.parse(broken.output)).toMatchObject({ exitStatus: "success", devices: { camera: { frames: 3 } } });
+    expect(broken.errors).toMatch(/^Live: \w+: live: /m);
+  }, 180_000);
 
   it("says where the data is, how many frames each device wrote, how fast, and what to try next", async () => {
     const folder = scratchFolder({ "s.yaml": sessionFile("zarr", 5) });

@@ -28,7 +28,8 @@ export async function acquire(
   // No `await using` here: TypeScript does not rewrite the file names of import() in functions that have it.
   const { openSession, writePreview } = await import("../../session/index.ts");
   const onCatalogError = ({ code, message }: StorageError) => terminal.say(`Catalogue: ${code}: ${message}`);
-  const session = await openSession(file, { signal, discover: options.discover, onCatalogError });
+  const onLiveError = ({ code, message }: StorageError) => terminal.say(`Live: ${code}: ${message}`);
+  const session = await openSession(file, { signal, discover: options.discover, onCatalogError, onLiveError });
   try {
     for (const { message } of session.discovery?.problems ?? []) terminal.say(message);
     for (const [name, error] of session.failures) terminal.say(`Without ${name}: ${error.message}`);
@@ -37,15 +38,19 @@ export async function acquire(
     const summary = await session.run(chosen, { signal, onProgress: progressTo(terminal) });
     const preview = await writePreview(session, summary, { frame: -1 });
     const next = nextCommand(summary);
-    const { catalog: found } = summary;
-    const catalog = found && { ...found, ...(found.error === undefined ? {} : { error: found.error.toJSON() }) };
-    terminal.print({ ...summary, catalog, preview, next }, report(session, summary, preview, next));
+    const [catalog, live] = [asJson(summary.catalog), asJson(summary.live)];
+    terminal.print({ ...summary, catalog, live, preview, next }, report(session, summary, preview, next));
     if (signal.aborted) return exitCodes.interrupted;
-    // The frames are safe; that the run cannot be found again is a failure all the same.
-    return summary.exitStatus === "success" && found?.error === undefined ? exitCodes.ok : exitCodes.failed;
+    // The frames are safe; that the run cannot be found again, or followed, is a failure all the same.
+    const isWhole = summary.catalog?.error === undefined && summary.live?.error === undefined;
+    return summary.exitStatus === "success" && isWhole ? exitCodes.ok : exitCodes.failed;
   } finally {
     await session.close();
   }
+}
+
+function asJson(report: { readonly error?: StorageError } | undefined) {
+  return report?.error === undefined ? report : { ...report, error: report.error.toJSON() };
 }
 
 /** Shows progress in readings, frames and MB/s. */
@@ -85,6 +90,7 @@ function report(
     ),
     ...(summary.folder === undefined ? [] : [`Documents   ${shown(summary.folder)}/documents.jsonl`]),
     ...catalogLines(summary),
+    ...liveLines(summary),
     ...(preview === undefined ? [] : [previewLine(preview)]),
     `Throughput  ${formatRate(bytes, seconds)}, ${(seconds > 0 ? frames / seconds : 0).toFixed(0)} frames a second`,
     ...(next === undefined ? [] : ["", `Try next    ${next}`]),
@@ -98,6 +104,16 @@ function catalogLines({ catalog }: RunSummary): string[] {
   if (runUid === undefined) return [`Catalogue   not in ${shown(location)}: ${error?.code}`];
   const partly = error === undefined ? "" : ` (not all of it: ${error.code})`;
   return [`Catalogue   npx sluice runs show ${runUid.slice(0, 8)} --catalog ${quote(shown(location))}${partly}`];
+}
+
+/** How to follow the next run. */
+function liveLines({ live }: RunSummary): string[] {
+  if (live === undefined) return [];
+  const { location, key, missing, error } = live;
+  if (key === undefined) return [`Live        not at ${shown(location)}: ${error?.code}`];
+  if (/^memory:/i.test(location)) return ["Live        in memory only, gone when this command ends"];
+  const partly = error === undefined ? "" : ` (${plural(missing, "point")} missing: ${error.code})`;
+  return [`Live        npx sluice live ls --live ${quote(shown(location))}${partly}`];
 }
 
 function previewLine({ path, device, frame, black, white }: Preview): string {
