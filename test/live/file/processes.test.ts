@@ -116,6 +116,8 @@ describe("one writer and readers of different paces in other processes", () => {
           sent.push(engine.append(STREAM, [{ index, length: 1, payload: payloadOf(index) }]));
         }
         await Promise.all(sent);
+        // A minute of what the slowest of fifty readers can follow on two cores.
+        if (isMinute) await new Promise((resolve) => setTimeout(resolve, 20));
       }
       expect(await engine.seal(STREAM)).toBe(index);
       await Promise.all(readers.map((reader) => reader.end));

@@ -24,7 +24,7 @@ export interface FileEngineOptions {
    * Bytes of the disk that appends leave free, so that scans can still be closed and old data removed. Default 4 MiB.
    */
   readonly reserveBytes?: number | undefined;
-  /** Payloads above this many bytes go to segment files, others into the index. Default 16 KiB. */
+  /** Payloads above this many bytes go to segment files, others into the index. Default 8 KiB. */
   readonly inlineBytes?: number | undefined;
   /**
    * A segment file that is larger gets nothing more: the piece in which space is given back. Default 64 MiB, and

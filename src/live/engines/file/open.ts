@@ -50,7 +50,7 @@ export async function open(options: FileEngineOptions): Promise<FileEngine> {
     isSynced: durability === "power",
     limitBytes,
     reserveBytes: options.reserveBytes ?? 4 << 20,
-    inlineBytes: options.inlineBytes ?? 16_384,
+    inlineBytes: options.inlineBytes ?? 8192,
     busyTimeoutMs: options.busyTimeoutMs ?? 10_000,
     busyPollMs: options.busyPollMs ?? 1,
     onChange: (topics) => engine?.wake(topics),
