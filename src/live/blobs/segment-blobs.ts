@@ -14,7 +14,7 @@ import { type BlobFrames, type BlobPlace, blobFolder, frameBytes, sequenceName }
 /** Bytes after which a segment file is followed by the next. */
 const SEGMENT_BYTES = 256 * 2 ** 20;
 
-/** Options of {@link SegmentBlobs}. */
+/** Options of a tier in segment files. */
 export interface SegmentBlobsOptions {
   /** Folder of all streams; made when it is first needed. */
   readonly root: string;
