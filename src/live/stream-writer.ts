@@ -10,6 +10,8 @@ import type { FramesEncoding, StreamHeader } from "./header.ts";
 
 /** Bytes that are appended in one call at most; one batch always goes. */
 const APPEND_BYTES = 4 * 2 ** 20;
+/** Batches that are appended in one call: a server that takes more at once keeps all others waiting. */
+const APPEND_ENTRIES = 1024;
 
 /** What happens once more bytes wait than may. */
 export type BackPressure = "block" | "dropOldest" | "error";
@@ -289,7 +291,7 @@ export class StreamWriter {
     let bytes = 0;
     const next = this.#queue.findIndex(({ payload }, i) => {
       bytes += payload.length;
-      return i > 0 && bytes > APPEND_BYTES;
+      return i === APPEND_ENTRIES || (i > 0 && bytes > APPEND_BYTES);
     });
     return this.#queue.splice(0, next < 0 ? this.#queue.length : next);
   }

@@ -77,3 +77,18 @@ test("what comes when nothing more may wait is refused, and later taken", async 
   await writer.flush();
   expect(await engine.values()).toEqual([0, 1, 2, 4]);
 });
+
+test("much that waits goes in appends of a thousand batches, in order", async () => {
+  const sizes: number[] = [];
+  class CountingEngine extends MemoryEngine {
+    override async append(stream: string, entries: readonly Entry[]): Promise<void> {
+      sizes.push(entries.length);
+      await super.append(stream, entries);
+    }
+  }
+  const header = { name: "s", key: "s", encoding: { type: "numeric", dtype: "|u1", shape: [] }, info: {} } as const;
+  const writer = new StreamWriter(new CountingEngine(), header, new NumericCodec("|u1", []), 0);
+  for (let i = 0; i < 2500; i++) void writer.sendNoWait(i % 256);
+  await writer.flush();
+  expect([writer.length, Math.max(...sizes)]).toEqual([2500, 1024]);
+});
