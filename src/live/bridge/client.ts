@@ -44,12 +44,19 @@ const SILENT_BEATS = 3;
 
 /** The part of a WebSocket that is used. */
 export interface SocketLike {
+  /** Set to `"arraybuffer"`. */
   binaryType: string;
+  /** Called once it is open. */
   onopen: ((event: never) => void) | null;
+  /** Called with `{ data }` for each message. */
   onmessage: ((event: never) => void) | null;
+  /** Called with `{ code }` once it is closed. */
   onclose: ((event: never) => void) | null;
+  /** Called before a close that is no good one. */
   onerror: ((event: never) => void) | null;
+  /** Sends a message of text. */
   send(text: string): void;
+  /** Closes it. */
   close(code?: number): void;
 }
 
