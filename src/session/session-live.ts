@@ -169,7 +169,7 @@ export class SessionLive implements AsyncDisposable {
   #factsOf(start: RunStart): RunFacts {
     const { session } = this.#options;
     const folder = this.#folder?.path;
-    const place = folder === undefined ? { path: session, entry: start.uid } : placeOf(folder);
+    const place = folder === undefined ? { path: `${session}.h5`, entry: start.uid } : placeOf(folder, session);
     const number = start.scan_id ?? Number(/\d+$/.exec(place.entry)?.[0] ?? 0);
     this.#facts = {
       place,
@@ -228,8 +228,9 @@ export class SessionLive implements AsyncDisposable {
   }
 }
 
-function placeOf(folder: string): { path: string; entry: string } {
-  return { path: dirname(folder), entry: basename(folder) };
+/** One file for the runs of a day, beside their folders: a group for each. It is there once somebody writes it. */
+function placeOf(folder: string, session: string): { path: string; entry: string } {
+  return { path: join(dirname(folder), `${session}.h5`), entry: basename(folder) };
 }
 
 function documentsIn(folder: string): string {

@@ -17,6 +17,7 @@ import {
   ScanRecorder,
   type ScanRecorderOptions,
   storedFallback,
+  validateScanInfo,
 } from "../../src/live/index.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
 import { frameOf } from "../backends/zarr/support.ts";
@@ -131,6 +132,7 @@ describe("A recorder of scans", () => {
       acquisition_chain: { run: { scalars: ["stage-x", "timer:epoch"], images: ["camera"] } },
       run_start: { uid: run.uid },
     });
+    expect(validateScanInfo(info)).toBe(info);
     const layout = (info.h5maps as Record<string, unknown>)["/data/day"];
     expect(checkLayout(layout)).toEqual([]);
     expect(layout).toMatchObject({

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { arraysEqual, type NdArray, StorageError } from "../../src/index.ts";
-import { type DataStore, MemoryEngine, openLive, scanStates } from "../../src/live/index.ts";
+import { type DataStore, MemoryEngine, openLive, scanStates, validateScanInfo } from "../../src/live/index.ts";
 import {
   count,
   LIVE,
@@ -48,7 +48,7 @@ function sessionsOn(name: string, located: () => string | Promise<string>): void
       const session = await liveSession(folder, { live: await located() });
       const summary = await session.run(count({ num: 4 }));
       expect(summary.live).toMatchObject({
-        ...{ missing: 0, file: { path: dirname(summary.folder as string), entry: "count_00000" } },
+        ...{ missing: 0, file: { path: join(dirname(summary.folder as string), "test.h5"), entry: "count_00000" } },
         streams: { camera: { sent: 4, missing: 0 }, "stage-x": { sent: 4 }, "timer:epoch": { sent: 4 } },
       });
       expect(summary.live?.error).toBeUndefined();
@@ -56,6 +56,7 @@ function sessionsOn(name: string, located: () => string | Promise<string>): void
       const { scan, frames, x } = await contentsOf(store, summary);
       expect([scan.stateName, scan.endReason]).toEqual(["CLOSED", "SUCCESS"]);
       expect(scan.identity).toMatchObject({ name: "count", number: 0, session: "test", uid: summary.runUid });
+      validateScanInfo(scan.info);
       expect(scan.info).toMatchObject({ user_name: "Ada", npoints: 4, devices: { camera: {}, stage: {} } });
       const device = deviceOf<SimulatedCamera>(session, "camera");
       for (const i of [0, 3]) expect(arraysEqual(await frames.at(i), device.preview(i))).toBe(true);
@@ -194,7 +195,7 @@ describe("Live scans of a session", () => {
     ]);
     const frames = scans[0]?.stream("camera");
     expect(await frames?.length()).toBe(summary.devices.camera?.frames);
-    expect(scans[2]?.identity).toMatchObject({ path: "test", session: "test", number: 0 });
+    expect(scans[2]?.identity).toMatchObject({ path: "test.h5", session: "test", number: 0 });
   });
 
   it("in memory are not those of another session; in one folder they are", async () => {

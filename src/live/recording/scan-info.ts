@@ -1,4 +1,5 @@
 /** What is said about a scan that is recorded from documents. */
+import { createRequire } from "node:module";
 import type { DeviceConfiguration, RunStart } from "../../core/documents.ts";
 import { copyJson, type JsonObject, type JsonValue } from "../json.ts";
 import { h5maps } from "../view/layout.ts";
@@ -52,13 +53,18 @@ export function scanInfo(run: RecordedRun): JsonObject {
     data_writer: keys.some(({ kind }) => kind === undefined) ? "sluice" : "null",
     save: run.folder !== undefined,
     publisher: "sluice",
-    publisher_version: "0",
+    publisher_version: packageVersion(),
     acquisition_chain: acquisitionChain(keys),
     channels: Object.fromEntries(keys.map((key) => [key.name, channelOf(key)])),
     devices: devicesOf(run),
-    ...h5maps(run.place.path, scanLayout(run)),
+    // Before its streams are known a reader is to wait for them, rather than to find that they are not there.
+    ...(keys.length === 0 && endReason === undefined ? {} : h5maps(run.place.path, scanLayout(run))),
     run_start: copyJson(start, "The start document") as JsonObject,
   };
+}
+
+function packageVersion(): string {
+  return (createRequire(import.meta.url)("sluice/package.json") as { version: string }).version;
 }
 
 function acquisitionChain(keys: readonly RecordedKey[]): JsonObject {
