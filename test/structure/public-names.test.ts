@@ -7,9 +7,10 @@ import { listPublicNames, publicEntries } from "./public-names.ts";
 import { repository } from "./source-files.ts";
 
 describe("public names", () => {
+  // Compiles every source, which takes long on a busy machine.
   it("are those of public-names.txt, which changes with them in one commit (vitest -u)", async () => {
     await expect(listPublicNames(publicEntries(manifest.exports))).toMatchFileSnapshot("./public-names.txt");
-  });
+  }, 120_000);
 
   it("a planted export is listed, values apart from types", () => {
     const folder = mkdtempSync(join(tmpdir(), "sluice-names-"));
