@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog, RunWriter } from "../../src/catalog/index.ts";
 import { main, scratchFolder, sluice, start } from "./command.ts";
+
+// Each command is a process of its own, and a busy machine takes seconds to start one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** A session of one camera and a stage, with a catalogue. */
 const sessionFile = (num: number, more = "") => `
@@ -201,7 +204,7 @@ describe("sluice runs follow", () => {
     expect(runs).toMatchObject([{ status: "aborted" }]);
     const all = ["runs", "table", "last", "--limit", "1000000", "--catalog", "s.yaml"];
     expect((await json(all, folder)).rows).toHaveLength(numbers.length);
-  }, 60_000);
+  });
 
   it("ends at Ctrl-C with 130", async () => {
     const folder = scratchFolder();
@@ -235,7 +238,7 @@ describe("a killed acquire", () => {
     expect([newest?.status, older?.exitStatus, older?.uid]).toEqual(["success", "lost", lost.uid]);
     expect(older?.numEvents).toBeGreaterThan(0);
     expect((await json(["index", "search", "--status", "lost", "--index", "s.yaml"], folder)).runs).toHaveLength(1);
-  }, 60_000);
+  });
 });
 
 describe("two sessions at once on one catalogue", () => {
