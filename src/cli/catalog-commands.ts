@@ -84,6 +84,15 @@ function addRuns(program: Command, run: Parameters<typeof addCatalogCommands>[1]
     .action((id, options) =>
       run(options, async (context) => (await import("./commands/runs/follow.ts")).followRun(id, options, context)),
     );
+  add("image", "write one frame of a run as a file: .tif, .npy, .png …")
+    .argument("<uid>", uid)
+    .requiredOption("-o, --output <address>", "path, URL or NAME:path, which must not exist")
+    .option("--field <name>", "field of the images, where the run has several")
+    .option("--frame <index>", "from 0; negative numbers count from the end", integer, -1)
+    .addOption(shared.json)
+    .action((id, options) =>
+      run(options, async (context) => (await import("./commands/runs/image.ts")).writeImage(id, options, context)),
+    );
   add("export", "write a run, or a stream of it, as a file")
     .argument("<uid>", uid)
     .addOption(
@@ -150,6 +159,12 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw new InvalidArgumentError("It must be a whole number of at least 1.");
+}
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("It must be a whole number.");
 }
 
 /** A moment; without a zone it is UTC, as times are printed. */

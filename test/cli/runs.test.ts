@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog, RunWriter } from "../../src/catalog/index.ts";
+import { arraysEqual, BackendSet, createRegistry, FileManager, type NdArray } from "../../src/index.ts";
 import { main, scratchFolder, sluice, start } from "./command.ts";
 
 // Each command is a process of its own, and a busy machine takes seconds to start one.
@@ -107,7 +108,34 @@ describe("sluice acquire with a catalogue", () => {
     expect(readFileSync(join(folder, "run.jsonl"), "utf8").trimEnd().split("\n")).toEqual(lines);
   });
 
+  it("sluice runs image writes a frame as a file, from the last on, and overwrites none", async () => {
+    const image = (...args: string[]) => ["runs", "image", "last", "--catalog", "s.yaml", ...args];
+    const written = await json(image("-o", "last.npy"), folder);
+    expect(written).toEqual({
+      ...{ run: uid, field: "camera", frame: 6, shape: [16, 24], dtype: "uint16", output: "last.npy" },
+    });
+    await json(image("-o", "third.npy", "--frame", "2", "--field", "camera"), folder);
+    const files = new FileManager(new BackendSet(createRegistry(), { disk: { use: "disk", root: folder } }));
+    await using catalog = await Catalog.open(join(folder, "beamtime.db"));
+    const images = await (await catalog.get(uid)).images("camera");
+    for (const [name, frame] of [
+      ["last.npy", 6],
+      ["third.npy", 2],
+    ] as const) {
+      expect(arraysEqual((await files.load(name, "disk")) as NdArray, await images.at(frame))).toBe(true);
+    }
+    const again = await sluice(image("-o", "last.npy"), folder);
+    expect([again.code, again.errors]).toEqual([1, expect.stringContaining("ALREADY_EXISTS")]);
+  });
+
   it.each([
+    [["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--frame", "7"], 1, /OUT_OF_RANGE: Image 7/],
+    [
+      ["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--field", "x"],
+      1,
+      /no images of "x". It has: camera/,
+    ],
+    [["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--frame", "one"], 2, /must be a whole number/],
     [["runs"], 1, /CONFIG_INVALID: Say which catalogue: --catalog/],
     [["runs", "list", "--catalog", "none.db"], 1, /NOT_FOUND/],
     [["runs", "list", "--catalog", "s.yaml", "--cursor", "x"], 1, /INVALID_DATA/],
