@@ -4,9 +4,9 @@ import { BloscDecoder, type BloscPart } from "../../src/codecs/blosc-decoder.ts"
 import { crc32c } from "../../src/codecs/crc32c.ts";
 import { Turn } from "../../src/codecs/turn.ts";
 import { packOptions, unpackOptions } from "../../src/codecs/zlib-options.ts";
-import { loadZstd, type ZstdProvider } from "../../src/codecs/zstd.ts";
-import { withZstdContentSize, zstdContentSize } from "../../src/codecs/zstd-frame.ts";
-import { isStorageError, StorageError } from "../../src/core/errors.ts";
+import { StorageError } from "../../src/core/errors.ts";
+import { corruptIfFails, corruptIfThrows } from "./damaged-stream.ts";
+import { ZstdCodec } from "./zstd-codec.ts";
 
 /** One codec of an array. Calls may run beside each other. */
 export interface ByteCodec {
@@ -105,38 +105,6 @@ function deflateCodec(format: "gzip" | "zlib", level: number): ByteCodec {
       return corruptIfFails(unpacked);
     },
   };
-}
-
-class ZstdCodec implements ByteCodec {
-  readonly #level: number;
-  readonly #turn = new Turn();
-  #zstd: ZstdProvider | undefined;
-
-  constructor(level: number) {
-    // To Zstandard, level 0 means its default.
-    this.#level = level === 0 ? 3 : level;
-  }
-
-  async encode(bytes: Uint8Array): Promise<Uint8Array> {
-    this.#zstd ??= await loadZstd();
-    return withZstdContentSize(await this.#zstd.compress(bytes, this.#level), bytes.byteLength);
-  }
-
-  async decode(bytes: Uint8Array, expectedBytes: number | undefined): Promise<Uint8Array> {
-    // Checked here, before any memory is taken.
-    const says = zstdContentSize(bytes);
-    if (expectedBytes !== undefined && says !== undefined && says > expectedBytes) {
-      throw new StorageError("CORRUPT", `the stream says that it holds ${says} bytes instead of ${expectedBytes}`);
-    }
-    this.#zstd ??= await loadZstd();
-    const zstd = this.#zstd;
-    const byteLength = says ?? expectedBytes;
-    const { decompressNow } = zstd;
-    if (decompressNow !== undefined && byteLength !== undefined && byteLength <= NOW_BYTES && this.#turn.isOpen) {
-      return corruptIfThrows(() => decompressNow(bytes, byteLength));
-    }
-    return corruptIfFails(zstd.decompress(bytes, expectedBytes));
-  }
 }
 
 /** LZ4 as numcodecs has it: the length as four bytes, little-endian, then one raw block. */
@@ -264,21 +232,4 @@ function shuffleNumber(shuffle: unknown, itemSize: number): 0 | 1 | 2 {
 
 function numberOr(value: unknown, fallback: number): number {
   return typeof value === "number" && Number.isFinite(value) ? value : fallback;
-}
-
-function corruptIfThrows<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    throw new StorageError("CORRUPT", "the stream is damaged", { cause });
-  }
-}
-
-async function corruptIfFails(result: Promise<Uint8Array>): Promise<Uint8Array> {
-  try {
-    return await result;
-  } catch (cause) {
-    if (isStorageError(cause)) throw cause;
-    throw new StorageError("CORRUPT", "the stream is damaged", { cause });
-  }
 }

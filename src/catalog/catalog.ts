@@ -7,10 +7,10 @@ import type { OperationOptions } from "../core/byte-store.ts";
 import { checkInteger } from "../core/checks.ts";
 import { systemClock } from "../core/clock.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
-import { runAll, type StorageError } from "../core/errors.ts";
+import { isStorageError, runAll, type StorageError } from "../core/errors.ts";
 import { StoredFrames } from "../io/stored-frames.ts";
 import { type CatalogDatabase, type OpenDatabaseOptions, openDatabase } from "./database.ts";
-import { type WatchOptions, watchRuns } from "./follow.ts";
+import { type WatchRunsOptions, watchRuns } from "./follow.ts";
 import { storeBeside } from "./image-source.ts";
 import { migrate, readAsLatest } from "./migrations.ts";
 import { CatalogRun, loadRun, type RunContext } from "./run.ts";
@@ -162,9 +162,20 @@ export class Catalog implements AsyncDisposable {
     return { runs, cursor: isLast ? undefined : encodeCursor({ time: last.timeStart, uid: last.uid }, filter) };
   }
 
-  /** Yields each run that is added from now on, by whatever process, until the signal fires. */
-  async *watch(options: WatchOptions = {}): AsyncGenerator<CatalogRun> {
-    for await (const uid of watchRuns(this.#context, options)) yield await this.get(uid, options);
+  /**
+   * Yields each run that is added from now on, by whatever process, until the signal fires; with `changes`, each run again
+   * that ends or goes on. A run that was removed before it could be looked at does not come.
+   *
+   * @throws A {@link StorageError} `ABORTED` when the signal fires.
+   */
+  async *watch(options: WatchRunsOptions = {}): AsyncGenerator<CatalogRun> {
+    for await (const uid of watchRuns(this.#context, options)) {
+      const run = await this.get(uid, options).catch((error: unknown) => {
+        if (isStorageError(error, "NOT_FOUND")) return undefined;
+        throw error;
+      });
+      if (run !== undefined) yield run;
+    }
   }
 
   /** Closes the connection, and the stores that were opened for images. Harmless when repeated. */

@@ -31,6 +31,8 @@ export interface Dialect {
   hasTables(source: SqlSource): Promise<boolean>;
   /** Names of the columns of a table. */
   columns(source: SqlSource, table: string): Promise<string[]>;
+  /** A text that is another one after a run was added to the table of runs. Runs that were removed may change it too. */
+  runsToken(source: SqlSource): Promise<string>;
 }
 
 const sqlite: Dialect = {
@@ -46,6 +48,12 @@ const sqlite: Dialect = {
     (await source.all("SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1")).length > 0,
   columns: async (source, table) =>
     (await source.all<{ name: string }>("SELECT name FROM pragma_table_info(?)", [table])).map(({ name }) => name),
+  runsToken: async (source) => {
+    // A new row has the highest number of all, and one that was removed may leave its number to the next: then the name
+    // differs. The table itself: a view, as older files have it, has no numbers.
+    const sql = "SELECT rowid AS number, uid FROM main.runs ORDER BY rowid DESC LIMIT 1";
+    return JSON.stringify(await source.all(sql));
+  },
 };
 
 const inSchema = "FROM information_schema.tables WHERE table_schema = current_schema()";
@@ -78,6 +86,10 @@ const postgres: Dialect = {
       [table],
     );
     return rows.map(({ column_name: name }) => name);
+  },
+  runsToken: async (source) => {
+    const sql = "SELECT count(*) AS number, CAST(sum(hashtextextended(uid, 0)) AS TEXT) AS names FROM runs";
+    return JSON.stringify(await source.all(sql));
   },
 };
 

@@ -25,7 +25,7 @@ export interface EventRange extends OperationOptions {
   readonly after?: number | undefined;
   /** Only events up to this sequence number, and with it. */
   readonly upTo?: number | undefined;
-  /** Most events of one page. */
+  /** Most events of one page; there are fewer in one that is long. */
   readonly pageRows: number;
 }
 
@@ -43,22 +43,44 @@ export interface EventSource {
   readonly name: string;
 }
 
-/** Yields the events of a range in order, a page at a time; no empty page. Ends where no more are there. */
+/** Characters of JSON after which a page ends, however few rows it has; and rows that are read before it is known how long they are. */
+const PAGE_LENGTH = 8 * 2 ** 20;
+const FIRST_ROWS = 16;
+
+/**
+ * Yields the events of a range in order, a page at a time; no empty page. A page has fewer rows than asked for where these
+ * are long. Ends where no more are there.
+ */
 export async function* readEvents(
   database: CatalogDatabase,
   stream: EventSource,
   { after = Number.MIN_SAFE_INTEGER, upTo = Number.MAX_SAFE_INTEGER, pageRows, signal }: EventRange,
 ): AsyncGenerator<readonly CatalogEvent[]> {
-  for (let last = after; ; ) {
-    const rows = await database.all<EventRow>(
-      "SELECT uid, seq_num, time, data, timestamps FROM events " +
-        "WHERE stream_uid = ? AND seq_num > ? AND seq_num <= ? ORDER BY seq_num LIMIT ?",
-      [stream.uid, last, upTo, pageRows],
-      { signal },
-    );
-    if (rows.length > 0) yield rows.map((row) => eventOf(row, stream.name));
-    if (rows.length < pageRows) return;
-    last = Number(rows.at(-1)?.seq_num);
+  let last = after;
+  let isEnd = false;
+  // Mean length of what was read so far. Rows may be a few numbers, or hold spectra.
+  let rowLength: number | undefined;
+  while (!isEnd) {
+    const page: CatalogEvent[] = [];
+    let length = 0;
+    while (!isEnd && page.length < pageRows && length < PAGE_LENGTH) {
+      const fits = rowLength === undefined ? FIRST_ROWS : Math.max(1, Math.floor((PAGE_LENGTH - length) / rowLength));
+      const limit = Math.min(pageRows - page.length, fits);
+      const rows = await database.all<EventRow>(
+        "SELECT uid, seq_num, time, data, timestamps FROM events " +
+          "WHERE stream_uid = ? AND seq_num > ? AND seq_num <= ? ORDER BY seq_num LIMIT ?",
+        [stream.uid, last, upTo, limit],
+        { signal },
+      );
+      for (const row of rows) {
+        length += row.data.length + (row.timestamps?.length ?? 0);
+        page.push(eventOf(row, stream.name));
+      }
+      rowLength = length / Math.max(1, page.length);
+      last = page.at(-1)?.seqNum ?? last;
+      isEnd = rows.length < limit;
+    }
+    if (page.length > 0) yield page;
   }
 }
 

@@ -4,6 +4,7 @@ import { checkAborted } from "../core/checks.ts";
 import { type Clock, pause } from "../core/clock.ts";
 import { StorageError } from "../core/errors.ts";
 import type { CatalogDatabase } from "./database.ts";
+import { dialects } from "./dialect.ts";
 import { type CatalogEvent, mergeEvents, readEvents } from "./event-reader.ts";
 import { oneRunQuery, type RunStatus } from "./run-query.ts";
 import { livingWriters } from "./writer-lease.ts";
@@ -25,6 +26,12 @@ export interface FollowOptions extends WatchOptions {
   readonly from?: "start" | "now" | Readonly<Record<string, number>> | undefined;
 }
 
+/** Options of `Catalog.watch`. */
+export interface WatchRunsOptions extends WatchOptions {
+  /** True: runs come again when they end, are marked lost, or go on after they were. Default `false`. */
+  readonly changes?: boolean | undefined;
+}
+
 /** What watching needs. */
 export interface Watched {
   readonly database: CatalogDatabase;
@@ -38,6 +45,7 @@ const DEFAULT_POLL_MS = 10;
 const BEFORE_ALL = Number.MIN_SAFE_INTEGER;
 /** Events that are asked for at once. */
 const READ_ROWS = 1000;
+const UNFINISHED = "WHERE exit_status IS NULL";
 
 /**
  * Yields the events of a run that are there, then those that come, until the run has ended or its writer is gone. Events
@@ -82,20 +90,26 @@ export async function* followRun(watched: Watched, uid: string, options: FollowO
   }
 }
 
-/** Yields the uids of runs that are added from now on. */
-export async function* watchRuns(watched: Watched, options: WatchOptions): AsyncGenerator<string> {
+/** Yields the uids of runs that are added from now on, and, if asked to, of runs that end or go on. */
+export async function* watchRuns(watched: Watched, options: WatchRunsOptions): AsyncGenerator<string> {
   const { database } = watched;
+  const { runsToken } = dialects[database.dialect];
   let token = await database.watchToken(options);
-  const known = new Set<string>(await allUids(database, options));
+  let runs = await runsToken(database);
+  let known = new Set(await uidsWhere(database, "", options));
+  let open = new Set(await uidsWhere(database, UNFINISHED, options));
   for (;;) {
     await nextChange(watched, token, async () => false, options, "watch");
+    // All are asked for before what they are about: what is committed after them is seen the next time round.
     token = await database.watchToken(options);
-    if (await hasCount(database, known.size, options)) continue;
-    const uids = await allUids(database, options);
-    const added = uids.filter((uid) => !known.has(uid));
-    known.clear();
-    for (const uid of uids) known.add(uid);
-    yield* added;
+    const runsNow = await runsToken(database);
+    const openNow = options.changes ? new Set(await uidsWhere(database, UNFINISHED, options)) : open;
+    const before = known;
+    if (runsNow !== runs) known = new Set(await uidsWhere(database, "", options));
+    const changed = [...open, ...openNow].filter((uid) => open.has(uid) !== openNow.has(uid));
+    [runs, open] = [runsNow, openNow];
+    if (known !== before) for (const uid of known) if (!before.has(uid)) yield uid;
+    for (const uid of changed) if (before.has(uid) && known.has(uid)) yield uid;
   }
 }
 
@@ -130,12 +144,8 @@ async function lastSeqNum(database: CatalogDatabase, streamUid: string, { signal
   return Number(row?.last ?? BEFORE_ALL);
 }
 
-async function hasCount(database: CatalogDatabase, count: number, { signal }: OperationOptions): Promise<boolean> {
-  const [row] = await database.all<{ n: number | string }>("SELECT COUNT(*) AS n FROM runs", [], { signal });
-  return Number(row?.n) === count;
-}
-
-async function allUids(database: CatalogDatabase, { signal }: OperationOptions): Promise<string[]> {
-  const rows = await database.all<{ uid: string }>("SELECT uid FROM runs ORDER BY time_start, uid", [], { signal });
+async function uidsWhere(database: CatalogDatabase, where: string, { signal }: OperationOptions): Promise<string[]> {
+  const sql = `SELECT uid FROM runs ${where} ORDER BY time_start, uid`;
+  const rows = await database.all<{ uid: string }>(sql, [], { signal });
   return rows.map(({ uid }) => uid);
 }

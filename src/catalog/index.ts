@@ -25,7 +25,7 @@ export {
 export { DocumentRecorder } from "./document-recorder.ts";
 export type { CatalogEvent } from "./event-reader.ts";
 export type { ExportFormat, ExportOptions } from "./export/export-run.ts";
-export type { FollowOptions, WatchOptions } from "./follow.ts";
+export type { FollowOptions, WatchOptions, WatchRunsOptions } from "./follow.ts";
 export type { SyncCounts } from "./index/beamtime-sync.ts";
 export type { IndexedRun, IndexFilter, IndexPage, IndexSearchOptions } from "./index/index-search.ts";
 export { type AttachOptions, IndexWriter, type IndexWriterOptions, type RunEnds } from "./index/index-writer.ts";

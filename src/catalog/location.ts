@@ -1,4 +1,5 @@
 /** Where catalogues lie: paths of files, and URLs of databases, whose passwords nobody should see. */
+import { basename, extname } from "node:path";
 import { StorageError } from "../core/errors.ts";
 
 /** The scheme of a URL, in lower case; `undefined` for a path. */
@@ -73,6 +74,11 @@ export function publicLocation(location: string): string {
   for (const name of [...url.searchParams.keys()])
     if (/pass|secret|token|key/i.test(name)) url.searchParams.delete(name);
   return url.href.replace(/^postgresql:/, "postgres:");
+}
+
+/** What a beamtime is called unless somebody says otherwise: its file without the ending, or its schema. */
+export function labelOf(location: string): string {
+  return schemeOf(location) === undefined ? basename(location, extname(location)) : parsePostgresUrl(location).schema;
 }
 
 /** The URL; `undefined` for what is none, or is cut in the wrong place by a sign in its password. */

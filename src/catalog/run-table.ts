@@ -15,7 +15,7 @@ export interface TableOptions extends OperationOptions {
 
 /** Options of `CatalogRun.pages`. */
 export interface PageOptions extends TableOptions {
-  /** Most rows of one page. Default 10,000. */
+  /** Most rows of one page; fewer come of events with long lists. Default 10,000. */
   readonly pageRows?: number | undefined;
 }
 

@@ -1,15 +1,17 @@
 /** Writes runs into a beamtime file. */
 import type { OperationOptions } from "../core/byte-store.ts";
 import type { StreamDatum, StreamResource } from "../core/documents.ts";
-import { isStorageError, runAll, StorageError, type StorageErrorCode, throwFailures } from "../core/errors.ts";
+import { runAll, StorageError, type StorageErrorCode, throwFailures } from "../core/errors.ts";
 import type { NdArray } from "../core/nd-array.ts";
 import { BeamtimeConnection } from "./beamtime-connection.ts";
-import { checkNumber, checkText } from "./column-values.ts";
+import { refusal } from "./broken-rule.ts";
+import { checkNumber } from "./column-values.ts";
 import { ImageSource } from "./image-source.ts";
 import { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
 import { publicLocation } from "./location.ts";
-import { newUid, OpenRun } from "./open-run.ts";
+import { insertRun, insertStream, newRun, newStream } from "./new-rows.ts";
+import { OpenRun } from "./open-run.ts";
 import type {
   CloseRunOptions,
   DataKeys,
@@ -20,7 +22,6 @@ import type {
   WriteEventOptions,
 } from "./run-writer-types.ts";
 import type { SampleMetadata } from "./sample.ts";
-import { tagsOf } from "./schema.ts";
 
 const exitStatuses: readonly ExitStatus[] = ["success", "aborted", "failed"];
 
@@ -138,7 +139,7 @@ export class RunWriter implements AsyncDisposable {
    *
    * @returns Its uid: 32 hexadecimal digits, unless another was given.
    * @throws A {@link StorageError}: `NOT_OPEN`; `ALREADY_OPEN` while another run is open; `ALREADY_EXISTS` for a uid that
-   * is taken; `INVALID_DATA` for metadata that is no JSON.
+   * is taken; `INVALID_DATA` for metadata that is no JSON; `NOT_FOUND` if somebody has removed the sample meanwhile.
    */
   async openRun(planName: string, options: OpenRunOptions = {}): Promise<string> {
     const connection = this.#need("openRun");
@@ -146,12 +147,9 @@ export class RunWriter implements AsyncDisposable {
     if (connection.run !== undefined) {
       throw this.#error("ALREADY_OPEN", `Run ${connection.run.uid} is open: close it first`, "openRun");
     }
-    const { metadata = {}, operator = this.#options.operator, uid = newUid(), time = this.#now() } = options;
-    const text = toJsonText(metadata, "metadata");
-    const values = [
-      ...[checkText(uid, "uid"), sampleId, checkText(planName, "planName"), checkNumber(time, "time")],
-      ...[operator === undefined ? null : checkText(operator, "operator"), text, lease.id],
-    ];
+    const defaults = { sampleId, writer: lease.id, time: this.#now(), operator: this.#options.operator };
+    const row = newRun(planName, options, defaults);
+    const { uid } = row;
     // Before anything is waited for: of two calls at the same time one is refused.
     connection.run = new OpenRun(uid, {
       database,
@@ -164,16 +162,11 @@ export class RunWriter implements AsyncDisposable {
       await group.flush();
       await database.transaction(async (transaction) => {
         await lease.renew(transaction, this.#now());
-        await transaction.run(
-          "INSERT INTO runs (uid, sample_id, plan_name, time_start, operator, metadata, writer) VALUES (?, ?, ?, ?, ?, ?, ?)",
-          values,
-        );
-        const tags = tagsOf(metadata).map((tag) => [uid, tag]);
-        await transaction.runMany("INSERT INTO run_tags (run_uid, tag) VALUES (?, ?)", tags);
+        await insertRun(transaction, row);
       });
     } catch (error) {
       connection.run = undefined;
-      throw this.#taken(error, `Run ${uid}`, "openRun");
+      throw refusal(error, `Run ${uid}`, this.dbPath, "openRun");
     }
     return uid;
   }
@@ -184,28 +177,19 @@ export class RunWriter implements AsyncDisposable {
    * @param dataKeys - What its fields are.
    * @returns Its uid, for {@link WriteEventOptions.stream}.
    * @throws A {@link StorageError}: `NOT_OPEN`; `ALREADY_EXISTS` for a name that the run has, or a uid that is taken;
-   * `INVALID_DATA`.
+   * `INVALID_DATA`; `NOT_FOUND` if somebody has removed the run meanwhile.
    */
   async openStream(name: string, dataKeys: DataKeys, options: OpenStreamOptions = {}): Promise<string> {
     const { run, database, group } = this.#needRun("openStream");
-    const { uid = newUid(), time = this.#now(), extra } = options;
-    const keys = toJsonText(dataKeys, "data keys");
-    const rest = extra === undefined ? null : toJsonText(extra, "extra of the stream");
-    const names = [checkText(uid, "uid"), run.uid, checkText(name, "name")];
-    const values = [...names, keys, checkNumber(time, "time"), rest];
+    const row = newStream(run.uid, name, dataKeys, { ...options, time: options.time ?? this.#now() });
     try {
       await group.flush();
-      await database.transaction((transaction) =>
-        transaction.run(
-          "INSERT INTO streams (uid, run_uid, name, data_keys, time_created, extra) VALUES (?, ?, ?, ?, ?, ?)",
-          values,
-        ),
-      );
+      await database.transaction((transaction) => insertStream(transaction, row));
     } catch (error) {
-      throw this.#taken(error, `Stream "${name}"`, "openStream");
+      throw refusal(error, `Stream "${name}"`, this.dbPath, "openStream");
     }
-    run.addStream(uid, name);
-    return uid;
+    run.addStream(row.uid, name);
+    return row.uid;
   }
 
   /**
@@ -385,13 +369,7 @@ export class RunWriter implements AsyncDisposable {
     await runAll(calls, `Run ${uid} has ended, and telling so failed`);
   }
 
-  /** Says of a row that is there already what it is. */
-  #taken(error: unknown, what: string, operation: string): unknown {
-    if (!isStorageError(error, "CONFLICT") || error.retryable) return error;
-    return this.#error("ALREADY_EXISTS", `${what} is in "${this.dbPath}" already`, operation, error);
-  }
-
-  #error(code: StorageErrorCode, message: string, operation: string, cause?: unknown): StorageError {
-    return new StorageError(code, message, { operation, identifier: this.dbPath, cause });
+  #error(code: StorageErrorCode, message: string, operation: string): StorageError {
+    return new StorageError(code, message, { operation, identifier: this.dbPath });
   }
 }

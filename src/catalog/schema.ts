@@ -197,11 +197,18 @@ function usualValue(table: string, column: string): string {
 
 /** Fills `run_tags` from the metadata of runs that were written without. */
 async function tagRuns(transaction: CatalogTransaction): Promise<void> {
-  const runs = await transaction.all<{ uid: string; metadata: string | null }>("SELECT uid, metadata FROM runs");
-  const rows = runs.flatMap(({ uid, metadata }) => {
-    return tagsOf(lenient(() => parseJson(metadata, `Run ${uid}, metadata`), undefined)).map((tag) => [uid, tag]);
-  });
-  await transaction.runMany("INSERT INTO run_tags (run_uid, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", rows);
+  const PAGE = 500;
+  for (let last: string | undefined = ""; last !== undefined; ) {
+    const runs: { uid: string; metadata: string | null }[] = await transaction.all(
+      `SELECT uid, metadata FROM runs WHERE uid > ? ORDER BY uid LIMIT ${PAGE}`,
+      [last],
+    );
+    const rows = runs.flatMap(({ uid, metadata }) => {
+      return tagsOf(lenient(() => parseJson(metadata, `Run ${uid}, metadata`), undefined)).map((tag) => [uid, tag]);
+    });
+    await transaction.runMany("INSERT INTO run_tags (run_uid, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", rows);
+    last = runs.at(-1)?.uid;
+  }
 }
 
 /** The tags that the metadata of a run lists, without repetition. */

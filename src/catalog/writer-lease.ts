@@ -6,6 +6,7 @@
  * marked `lost` by the next one that opens the database.
  */
 import type { CatalogTransaction, SqlSource } from "./database.ts";
+import { lenient } from "./row-json.ts";
 import { isAlive, thisProcess } from "./writing-process.ts";
 
 /** The row of one writer. */
@@ -100,7 +101,9 @@ async function readWriters(source: SqlSource, now: number): Promise<{ living: st
   const living: string[] = [];
   const gone: string[] = [];
   for (const { id, process, expires } of writers) {
-    ((isAlive(process) ?? Number(expires) >= now) ? living : gone).push(id);
+    // A damaged row must not keep all runs away: its writer lives as long as the row says that it does.
+    const isLiving = lenient(() => isAlive(process), undefined) ?? Number(expires) >= now;
+    (isLiving ? living : gone).push(id);
   }
   return { living, gone };
 }

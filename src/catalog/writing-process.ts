@@ -1,6 +1,8 @@
 /** Which process writes, so that one that was killed is told from one that lives. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { StorageError } from "../core/errors.ts";
+import { parseJson } from "./row-json.ts";
 
 /** A process, for a column: machine, number, and when it started, in ticks since the machine did. */
 export function thisProcess(): string {
@@ -10,9 +12,11 @@ export function thisProcess(): string {
 /**
  * True if the process of a column lives, false if it has ended; `undefined` if nobody can say: it is on another machine,
  * or there is a process of its number on a system that does not say when it started.
+ *
+ * @throws A {@link StorageError} `CORRUPT` for a text that is none of {@link thisProcess}.
  */
 export function isAlive(text: string): boolean | undefined {
-  const [host, pid, started] = JSON.parse(text) as [string, number, string];
+  const [host, pid, started] = partsOf(text);
   if (host !== hostname()) return undefined;
   const now = startOf(pid);
   // Numbers of processes come again, also after a container has started again: the time of the start does not.
@@ -27,6 +31,16 @@ export function isAlive(text: string): boolean | undefined {
     if (code === "EPERM") return undefined;
     throw error;
   }
+}
+
+function partsOf(text: string): readonly [host: string, pid: number, started: string] {
+  const value = parseJson(text, "process of a writer");
+  if (Array.isArray(value)) {
+    const [host, pid, started] = value as unknown[];
+    const isPid = typeof pid === "number" && Number.isSafeInteger(pid) && pid > 0;
+    if (typeof host === "string" && isPid && typeof started === "string") return [host, pid, started];
+  }
+  throw new StorageError("CORRUPT", `${JSON.stringify(text)} names no process that writes`, { operation: "read" });
 }
 
 /** When a process started; `undefined` if there is none, or no `/proc` to ask. */

@@ -1,7 +1,7 @@
 /** The commands `sluice runs` and `sluice index`, their arguments and options. */
 import { type Command, Option } from "commander";
 import type { Action } from "./command-line.ts";
-import { time, wholeNumber } from "./parse-options.ts";
+import { integer, time, wholeNumber } from "./parse-options.ts";
 import type { GlobalOptions } from "./terminal.ts";
 
 /** Options that these commands share with others. */
@@ -84,6 +84,15 @@ function addRuns(program: Command, run: Parameters<typeof addCatalogCommands>[1]
     .option("--json", "print each event as a JSON document of one line")
     .action((id, options) =>
       run(options, async (context) => (await import("./commands/runs/follow.ts")).followRun(id, options, context)),
+    );
+  add("image", "write one frame of a run as a file: .tif, .npy, .png …")
+    .argument("<uid>", uid)
+    .requiredOption("-o, --output <address>", "path, URL or NAME:path, which must not exist")
+    .option("--field <name>", "field of the images, where the run has several")
+    .option("--frame <index>", "from 0; negative numbers count from the end", integer, -1)
+    .addOption(shared.json)
+    .action((id, options) =>
+      run(options, async (context) => (await import("./commands/runs/image.ts")).writeImage(id, options, context)),
     );
   add("export", "write a run, or a stream of it, as a file")
     .argument("<uid>", uid)

@@ -8,6 +8,13 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError("It must be a whole number of at least 1.");
 }
 
+/** A whole number, also below 0. */
+export function integer(text: string): number {
+  const value = Number(text);
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("It must be a whole number.");
+}
+
 /** A port of TCP; 0 takes a free one. */
 export function port(text: string): number {
   const value = Number(text);

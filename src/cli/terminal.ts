@@ -100,8 +100,15 @@ function escapeLines(text: string): string {
   return text.split("\n").map(escapeControls).join("\n");
 }
 
-/** A URL with stars for user, password and query, which may hold a signature; other arguments as they are. */
+/**
+ * A URL with stars for user, password and query, which may hold a signature; other arguments as they are. The URL of a
+ * schema in PostgreSQL loses its password alone: the rest says which database it is.
+ */
 export function withoutSecrets(arg: string): string {
+  const inPostgres = /^(postgres(?:ql)?:\/\/[^/?#@:]*)(?::[^/?#@]*)?(@[^/?#@]*\/[^/?#@]*\?schema=[^&#@]*)$/i.exec(arg);
+  if (inPostgres !== null) return `${inPostgres[1]}${inPostgres[2]}`;
+  // A sign in a password may have cut it anywhere.
+  if (/^postgres(?:ql)?:\/\//i.test(arg)) return arg.replace(/\/\/.*@/s, "//***@").replace(/\?.*$/s, "?***");
   if (!/^[a-z][a-z\d+.-]*:.*\/\//i.test(arg)) return arg;
   return arg.replace(/\/\/[^/?#]*@/g, "//***@").replace(/\?[^!#]*/g, "?***");
 }

@@ -36,8 +36,9 @@ export interface BloscPart {
 export class BloscDecoder {
   readonly #turn = new Turn();
   #zstd: ZstdProvider | undefined;
-  /** Frames under way share it: nothing is awaited while it is used. */
+  /** Frames under way share them: nothing is awaited while they are used. */
   #shuffler: Shuffler | undefined;
+  #scratch = new Uint8Array(0);
 
   /**
    * Decodes one frame. Zstandard and stored frames take the fast way; other inner formats and the bit shuffle go through
@@ -163,7 +164,8 @@ export class BloscDecoder {
     const { decompressNow } = zstd;
     if (packed.byteLength === length) place(packed);
     else if (decompressNow !== undefined && length <= NOW_BYTES && this.#turn.isOpen) {
-      place(unpackNow(decompressNow, packed, length));
+      if (this.#scratch.byteLength < length) this.#scratch = new Uint8Array(length);
+      place(unpackNow(decompressNow, packed, length, this.#scratch));
     } else return unpack(zstd, packed, length).then(place);
     return undefined;
   }
@@ -216,9 +218,14 @@ function storedBytes(frame: Uint8Array, header: BloscHeader): Uint8Array {
   );
 }
 
-function unpackNow(run: NonNullable<ZstdProvider["decompressNow"]>, bytes: Uint8Array, byteLength: number): Uint8Array {
+function unpackNow(
+  run: NonNullable<ZstdProvider["decompressNow"]>,
+  bytes: Uint8Array,
+  byteLength: number,
+  into: Uint8Array,
+): Uint8Array {
   try {
-    return run(bytes, byteLength);
+    return run(bytes, byteLength, into);
   } catch (cause) {
     throw damaged(cause);
   }

@@ -19,4 +19,9 @@ export class Turn {
     }
     return now - this.#began < TURN_MS;
   }
+
+  /** Resolves when work may be done in place again; at once if it may be now. */
+  async opened(): Promise<void> {
+    while (!this.isOpen) await new Promise<void>((resolve) => setImmediate(resolve));
+  }
 }

@@ -17,6 +17,18 @@ export function zstdContentSize(frame: Uint8Array): number | undefined {
   return sizeBytes === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
 }
 
+/** Bytes that have to be kept while a frame is unpacked piece by piece; `undefined` for what is no frame. */
+export function zstdWindowBytes(frame: Uint8Array): number | undefined {
+  const header = headerOf(frame);
+  if (header === undefined) return undefined;
+  const { view, descriptor } = header;
+  if ((descriptor & SINGLE_SEGMENT) !== 0) return zstdContentSize(frame);
+  if (frame.byteLength < 6) return undefined;
+  const exponent = view.getUint8(5) >> 3;
+  const mantissa = view.getUint8(5) & 7;
+  return 2 ** (10 + exponent) * (1 + mantissa / 8);
+}
+
 /**
  * The frame with the length of what it holds in its header, which encoders of streams leave out: numcodecs up to 0.16.1
  * reads no others.

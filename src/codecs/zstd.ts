@@ -1,9 +1,10 @@
 /**
- * Zstandard, by whatever this runtime has: Node's own (from 22.15), the native `@mongodb-js/zstd`, or numcodecs' WebAssembly.
- * All three make and read ordinary Zstandard frames.
+ * Zstandard, by whatever this runtime has: Node's own (from 22.15), the native `@mongodb-js/zstd`, or numcodecs' WebAssembly;
+ * on the calling thread the native `zstd-napi`. All make and read ordinary Zstandard frames.
  */
 import { isStorageError, StorageError } from "../core/errors.ts";
 import { packOptions, unpackOptions } from "./zlib-options.ts";
+import { type ZstdInPlace, type ZstdPieces, zstdInPlace } from "./zstd-in-place.ts";
 
 /** One way to compress. Calls that give promises run beside each other on the thread pool, except those of `numcodecs`. */
 export interface ZstdProvider {
@@ -28,8 +29,13 @@ export interface ZstdProvider {
   /**
    * The same on the calling thread, where that is as fast: without the way to a thread of the pool and back, which takes
    * longer than a small block itself.
+   *
+   * @param into - Memory of that length that may be used, and is cheaper than new one.
+   * @returns `into`, or a part of it if less comes, or memory that belongs to the caller.
    */
-  decompressNow?(bytes: Uint8Array, byteLength: number): Uint8Array;
+  decompressNow?(bytes: Uint8Array, byteLength: number, into?: Uint8Array | undefined): Uint8Array;
+  /** Begins to unpack a frame on the calling thread, piece by piece. */
+  open?(bytes: Uint8Array): ZstdPieces;
 }
 
 /** A way to look for a provider: resolves to `undefined` where it is not there. */
@@ -79,6 +85,7 @@ async function fromNode(): Promise<ZstdProvider | undefined> {
     ...(zstdDecompressSync && {
       decompressNow: (bytes, byteLength) => zstdDecompressSync(bytes, unpackOptions(byteLength)),
     }),
+    ...(await onCallingThread()),
   };
 }
 
@@ -90,6 +97,7 @@ async function fromAddon(): Promise<ZstdProvider | undefined> {
     name: "@mongodb-js/zstd",
     compress: (bytes, level) => compress(asBuffer(bytes), level),
     decompress: (bytes) => decompress(asBuffer(bytes)),
+    ...(await onCallingThread()),
   };
 }
 
@@ -101,7 +109,27 @@ async function fromNumcodecs(): Promise<ZstdProvider | undefined> {
     name: "numcodecs",
     compress: async (bytes, level) => codec(level).encode(bytes),
     decompress: async (bytes) => codec(1).decode(bytes),
+    ...(await onCallingThread()),
   };
+}
+
+/** What `zstd-napi` adds to any provider; nothing where it is not installed. */
+async function onCallingThread(): Promise<Pick<ZstdProvider, "decompressNow" | "open">> {
+  const binding = await optional(() => import("zstd-napi/binding.js"));
+  if (binding === undefined) return {};
+  const inPlace: ZstdInPlace = zstdInPlace(binding.default ?? binding);
+  return {
+    decompressNow: (bytes, byteLength, into = unset(byteLength)) => {
+      const length = inPlace.unpack(bytes, into.subarray(0, byteLength));
+      return into.subarray(0, length);
+    },
+    open: (bytes) => inPlace.open(bytes),
+  };
+}
+
+/** Memory that is not zeroed, and not from the pool that Buffers share. */
+function unset(byteLength: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
 }
 
 function promise(start: (done: NodeCallback) => void): Promise<Uint8Array> {

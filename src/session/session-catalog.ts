@@ -1,6 +1,6 @@
 /** The catalogue of a session. Heavy: loaded only where a session file has one. */
 import { mkdir } from "node:fs/promises";
-import { basename, dirname, extname } from "node:path";
+import { dirname } from "node:path";
 import type { BackendSet } from "../../registry/backend-set.ts";
 import {
   Catalog,
@@ -10,6 +10,7 @@ import {
   RunWriter,
   type SampleMetadata,
 } from "../catalog/index.ts";
+import { labelOf } from "../catalog/location.ts";
 import type { Document } from "../core/documents.ts";
 import { runAll, StorageError, toStorageError } from "../core/errors.ts";
 import { isUrl, locationOf } from "./catalog-location.ts";
@@ -229,7 +230,7 @@ async function openIndex(
     if (researcher !== undefined) {
       const { name, root = ".", ...details } = researcher;
       const id = await index.registerResearcher(name, locationOf(root, baseDirectory), details);
-      await index.registerBeamtime(id, beamtime ?? basename(path, extname(path)), path);
+      await index.registerBeamtime(id, beamtime ?? labelOf(path), path);
     }
     return index;
   } catch (error) {

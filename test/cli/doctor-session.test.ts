@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { formatDuration } from "../../src/cli/format.ts";
 import { cameraNeeds } from "../../src/cli/rates/camera-needs.ts";
 import { noiseFrames } from "../../src/cli/rates/noise-frames.ts";
@@ -11,8 +11,8 @@ import type { SessionInput } from "../../src/session/index.ts";
 import { open } from "../session/support.ts";
 import { allDtypes } from "../support/arrays.ts";
 import { rejectionOf } from "../support/rejection.ts";
-import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../support/s3-subjects.ts";
+import { useBucket } from "../support/s3-fixture.ts";
+import { hasS3 } from "../support/s3-server.ts";
 import { scratchFolder, sluice } from "./command.ts";
 
 /** Small and short. Rates are declared so far from what any machine does that the verdict is sure. */
@@ -264,16 +264,7 @@ describe("sluice doctor of a session file", () => {
 });
 
 describe.skipIf(!hasS3)("sluice doctor of a session with a bucket", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  });
+  const service = useBucket();
 
   it.each(["zarr", "tiff"])(
     "measures what it takes of %s, leaves nothing there, and shows no secret",
@@ -282,7 +273,7 @@ describe.skipIf(!hasS3)("sluice doctor of a session with a bucket", { timeout: 6
       mkdirSync(join(folder, "data"));
       const session = {
         session: "lab",
-        backends: { archive: { use: "s3", bucket: bucket.name, endpoint: server.endpoint, prefix: "runs" } },
+        backends: { archive: { use: "s3", bucket: service.bucket.name, endpoint: service.endpoint, prefix: "runs" } },
         ...config({ camera: camera(SLOW) }, "data", { default: { use: writer } }),
       };
       writeFileSync(join(folder, "session.json"), JSON.stringify(session));
@@ -297,8 +288,8 @@ describe.skipIf(!hasS3)("sluice doctor of a session with a bucket", { timeout: 6
         freeBytes: null,
         writers: [{ writer: "default", verdict: "keeps up", measuredBytesPerSecond: expect.any(Number) }],
       });
-      expect(await bucket.side.keys()).toEqual([]);
-      expect(await bucket.uploads()).toEqual([]);
+      expect(await service.bucket.side.keys()).toEqual([]);
+      expect(await service.bucket.uploads()).toEqual([]);
       expect(output + errors).not.toContain(process.env.AWS_SECRET_ACCESS_KEY);
     },
   );

@@ -1,26 +1,17 @@
 import { CreateMultipartUploadCommand } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../support/s3-subjects.ts";
+import { describe, expect, it } from "vitest";
+import { useBucket } from "../support/s3-fixture.ts";
+import { hasS3 } from "../support/s3-server.ts";
 import { scratchFolder, sluice } from "./command.ts";
 
 describe.skipIf(!hasS3)("sluice recover of a bucket", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  });
+  const service = useBucket();
 
   it("lists unfinished uploads, spares young ones, and removes those that are old enough", async () => {
     for (const Key of ["run1/a", "run10/b"]) {
-      await bucket.client.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key }));
+      await service.bucket.client.send(new CreateMultipartUploadCommand({ Bucket: service.bucket.name, Key }));
     }
-    const archive = `{ use: s3, bucket: ${bucket.name}, endpoint: "${server.endpoint}" }`;
+    const archive = `{ use: s3, bucket: ${service.bucket.name}, endpoint: "${service.endpoint}" }`;
     const layers = "layers: [{ use: retry }, { use: prefix, prefix: run1 }]";
     const layered = archive.replace("}", `, ${layers} }`);
     const session = `session: s\nbackends: { archive: ${archive}, layered: ${layered} }\n`;
@@ -33,6 +24,6 @@ describe.skipIf(!hasS3)("sluice recover of a bucket", { timeout: 60_000 }, () =>
     expect((await recover("archive:run1", "--remove", "--older-than", "0")).output).toMatch(
       /^run1\/a .*\n1 unfinished/,
     );
-    expect(await bucket.uploads()).toEqual(["run10/b"]);
+    expect(await service.bucket.uploads()).toEqual(["run10/b"]);
   });
 });

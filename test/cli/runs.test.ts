@@ -1,9 +1,13 @@
 import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog, RunWriter } from "../../src/catalog/index.ts";
+import { arraysEqual, BackendSet, createRegistry, FileManager, type NdArray } from "../../src/index.ts";
 import { main, scratchFolder, sluice, start } from "./command.ts";
+
+// Each command is a process of its own, and a busy machine takes seconds to start one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** A session of one camera and a stage, with a catalogue. */
 const sessionFile = (num: number, more = "") => `
@@ -104,7 +108,34 @@ describe("sluice acquire with a catalogue", () => {
     expect(readFileSync(join(folder, "run.jsonl"), "utf8").trimEnd().split("\n")).toEqual(lines);
   });
 
+  it("sluice runs image writes a frame as a file, from the last on, and overwrites none", async () => {
+    const image = (...args: string[]) => ["runs", "image", "last", "--catalog", "s.yaml", ...args];
+    const written = await json(image("-o", "last.npy"), folder);
+    expect(written).toEqual({
+      ...{ run: uid, field: "camera", frame: 6, shape: [16, 24], dtype: "uint16", output: "last.npy" },
+    });
+    await json(image("-o", "third.npy", "--frame", "2", "--field", "camera"), folder);
+    const files = new FileManager(new BackendSet(createRegistry(), { disk: { use: "disk", root: folder } }));
+    await using catalog = await Catalog.open(join(folder, "beamtime.db"));
+    const images = await (await catalog.get(uid)).images("camera");
+    for (const [name, frame] of [
+      ["last.npy", 6],
+      ["third.npy", 2],
+    ] as const) {
+      expect(arraysEqual((await files.load(name, "disk")) as NdArray, await images.at(frame))).toBe(true);
+    }
+    const again = await sluice(image("-o", "last.npy"), folder);
+    expect([again.code, again.errors]).toEqual([1, expect.stringContaining("ALREADY_EXISTS")]);
+  });
+
   it.each([
+    [["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--frame", "7"], 1, /OUT_OF_RANGE: Image 7/],
+    [
+      ["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--field", "x"],
+      1,
+      /no images of "x". It has: camera/,
+    ],
+    [["runs", "image", "last", "--catalog", "s.yaml", "-o", "x.npy", "--frame", "one"], 2, /must be a whole number/],
     [["runs"], 1, /CONFIG_INVALID: Say which catalogue: --catalog/],
     [["runs", "list", "--catalog", "none.db"], 1, /NOT_FOUND/],
     [["runs", "list", "--catalog", "s.yaml", "--cursor", "x"], 1, /INVALID_DATA/],
@@ -201,7 +232,7 @@ describe("sluice runs follow", () => {
     expect(runs).toMatchObject([{ status: "aborted" }]);
     const all = ["runs", "table", "last", "--limit", "1000000", "--catalog", "s.yaml"];
     expect((await json(all, folder)).rows).toHaveLength(numbers.length);
-  }, 60_000);
+  });
 
   it("ends at Ctrl-C with 130", async () => {
     const folder = scratchFolder();
@@ -235,7 +266,7 @@ describe("a killed acquire", () => {
     expect([newest?.status, older?.exitStatus, older?.uid]).toEqual(["success", "lost", lost.uid]);
     expect(older?.numEvents).toBeGreaterThan(0);
     expect((await json(["index", "search", "--status", "lost", "--index", "s.yaml"], folder)).runs).toHaveLength(1);
-  }, 60_000);
+  });
 });
 
 describe("two sessions at once on one catalogue", () => {

@@ -19,6 +19,11 @@ describe("a user, a password and a signature in an address", () => {
   it.each([
     ["http://me:hunter2@host/a?sig=topsecret", "http://***@host/a?***"],
     ["zip:https://me:hunter2@host/a.zip?sig=topsecret!/b", "zip:https://***@host/a.zip?***!/b"],
+    ["postgres://me:hunter2@host:5432/db?schema=march", "postgres://me@host:5432/db?schema=march"],
+    ["postgres://me@host/db?schema=march", "postgres://me@host/db?schema=march"],
+    ["postgres://me:hunter2@host/db", "postgres://***@host/db"],
+    ["postgres://host/db?schema=march&password=hunter2", "postgres://host/db?***"],
+    ["postgres://me:hun#ter2@host/db?schema=march", "postgres://***@host/db?***"],
     ["s3://bucket/a", "s3://bucket/a"],
     ["folder/what?.txt", "folder/what?.txt"],
     ["disk:a@b", "disk:a@b"],

@@ -1,4 +1,5 @@
-import * as zlib from "node:zlib";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { loadZstd, type ZstdProvider, zstdLoaders } from "../../src/codecs/zstd.ts";
 
@@ -39,14 +40,50 @@ describe("zstd", () => {
     });
   }
 
-  it("is unpacked on the calling thread by the Nodes that can, and never to more than was asked for", async () => {
-    const able = providers.filter(({ decompressNow }) => decompressNow !== undefined);
-    expect(able.map(({ name }) => name)).toEqual("zstdDecompressSync" in zlib ? ["node:zlib"] : []);
-    for (const { compress, decompressNow } of able) {
+  it("is unpacked on the calling thread, into memory that is there, and never to more than was asked for", async () => {
+    for (const { compress, decompressNow } of providers) {
       const packed = await compress(bytes, 1);
       expect(Buffer.compare(decompressNow!(packed, bytes.byteLength), bytes)).toBe(0);
+      const into = new Uint8Array(bytes.byteLength + 10).fill(7);
+      const unpacked = decompressNow!(packed, bytes.byteLength, into);
+      expect(Buffer.compare(unpacked, bytes)).toBe(0);
+      expect(unpacked.buffer).toBe(into.buffer);
+      expect(into.subarray(bytes.byteLength)).toEqual(new Uint8Array(10).fill(7));
       expect(() => decompressNow!(packed, 40_000)).toThrow();
       expect(() => decompressNow!(packed.slice(0, 100), bytes.byteLength)).toThrow();
+      expect(() => decompressNow!(new Uint8Array(0), bytes.byteLength)).toThrow();
+    }
+  });
+
+  it("is unpacked piece by piece, several frames beside each other", async () => {
+    const [{ compress, open }] = providers as [ZstdProvider];
+    const packed = await compress(bytes, 1);
+    const readers = [open!(packed), open!(packed)];
+    const parts = readers.map(() => new Uint8Array(bytes.byteLength + 5));
+    for (let at = 0; at < bytes.byteLength; at += 7000) {
+      const lengths = readers.map((reader, i) => reader.next((parts[i] as Uint8Array).subarray(at, at + 7000)));
+      expect(lengths).toEqual(Array(2).fill(Math.min(7000, bytes.byteLength - at)));
+    }
+    for (const part of parts) expect(Buffer.compare(part.subarray(0, bytes.byteLength), bytes)).toBe(0);
+    expect(readers[0]?.next(new Uint8Array(5))).toBe(0);
+    expect(() => open!(packed.slice(0, -1)).next(new Uint8Array(bytes.byteLength))).toThrow("ends too early");
+    expect(() => open!(Uint8Array.of(1, 2, 3, 4, 5)).next(new Uint8Array(5))).toThrow();
+  });
+
+  it("has the same calls where the package for the calling thread is loaded by several threads", async () => {
+    const packed = await (providers[0] as ZstdProvider).compress(bytes, 1);
+    const source = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      const binding = require("zstd-napi/binding.js");
+      const context = new binding.DCtx();
+      for (let i = 0; i < 200; i++) context.decompress(new Uint8Array(100_000), workerData);
+      const out = new Uint8Array(100_000);
+      parentPort.postMessage({ length: context.decompress(out, workerData), out });`;
+    const workers = [1, 2].map(() => new Worker(source, { eval: true, workerData: packed }));
+    const messages = await Promise.all(workers.map((worker) => once(worker, "message")));
+    for (const [{ length, out }] of messages as [{ length: number; out: Uint8Array }][]) {
+      expect(length).toBe(bytes.byteLength);
+      expect(Buffer.compare(out, bytes)).toBe(0);
     }
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { describe, test } from "vitest";
 import { MemoryStore } from "../../backends/memory/store.ts";
 import { createCodecs } from "../../src/codecs/default-codecs.ts";
 import { FileBackend } from "../../src/codecs/file-backend.ts";
@@ -8,8 +8,9 @@ import { backendConformance } from "../../src/testing/backend-kit.ts";
 import type { ValueSideDoor } from "../../src/testing/backend-subject.ts";
 import { byteStoreConformance } from "../../src/testing/byte-store-kit.ts";
 
-import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
-import { folderOf, freshBucket, type TestBucket } from "../support/s3-subjects.ts";
+import { useBucket } from "../support/s3-fixture.ts";
+import { hasS3 } from "../support/s3-server.ts";
+import { folderOf } from "../support/s3-subjects.ts";
 
 const capabilities: StoreCapabilities = {
   write: true,
@@ -27,23 +28,14 @@ const capabilities: StoreCapabilities = {
 };
 
 describe.skipIf(!hasS3)("a real S3 service", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  }, 60_000);
+  const service = useBucket();
 
   for (const tree of ["flat", "checked"] as const) {
     const declared = tree === "flat" ? { ...capabilities, flatKeys: true } : capabilities;
     // Three attempts: the gateway answers 500 when a value is read in the moment of its replacement.
     byteStoreConformance({ describe, test }, `S3Store, keys ${tree}`, {
       capabilities: declared,
-      make: () => folderOf(bucket, server.endpoint, { maxAttempts: 3, tree }),
+      make: () => folderOf(service.bucket, service.endpoint, { maxAttempts: 3, tree }),
     });
 
     const files = new FileBackend(new MemoryStore({ flatKeys: tree === "flat" }), { key: "s3" });
@@ -56,7 +48,7 @@ describe.skipIf(!hasS3)("a real S3 service", { timeout: 60_000 }, () => {
   const codecs = createCodecs();
 
   async function backendIn(tree: "flat" | "checked") {
-    const { store, side: bytes } = await folderOf(bucket, server.endpoint, { tree });
+    const { store, side: bytes } = await folderOf(service.bucket, service.endpoint, { tree });
     const side: ValueSideDoor = {
       put: async (path, value) => {
         const parts = await codecs.forValue(value, path, undefined).encode(value, { identifier: path, options: {} });

@@ -1,25 +1,22 @@
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createPngCodec } from "../../src/codecs/index.ts";
 import { count, type SimulatedCamera, writePreview } from "../../src/session/index.ts";
-import { hasS3, type S3Server, startS3 } from "../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../support/s3-subjects.ts";
+import { useBucket } from "../support/s3-fixture.ts";
+import { hasS3 } from "../support/s3-server.ts";
 import { deviceOf, open, temporaryFolder } from "./support.ts";
 
 describe.skipIf(!hasS3)("the preview of a run in a bucket", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  });
+  const service = useBucket();
 
   it("shows a frame that was read from there", async () => {
-    const archive = { use: "s3", bucket: bucket.name, endpoint: server.endpoint, region: "us-east-1", prefix: "é 1" };
+    const archive = {
+      use: "s3",
+      bucket: service.bucket.name,
+      endpoint: service.endpoint,
+      region: "us-east-1",
+      prefix: "é 1",
+    };
     const session = await open({
       backends: { archive },
       storage: {

@@ -3,7 +3,7 @@ import { runModule } from "../support/built.ts";
 
 /** Packages that cost start-up time, and are therefore opened by those who use them only. */
 const heavy =
-  /\/node_modules\/(sharp|@img|geotiff|csv-parse|csv-stringify|@aws-sdk|@smithy|zarrita|@zarrita|numcodecs|zod|redis|@redis|better-sqlite3|postgres|apache-arrow|h5wasm|tsyringe|reflect-metadata|yaml|commander|@mongodb-js|@opentelemetry|ws)\//;
+  /\/node_modules\/(sharp|@img|geotiff|csv-parse|csv-stringify|@aws-sdk|@smithy|zarrita|@zarrita|numcodecs|zod|redis|@redis|better-sqlite3|postgres|apache-arrow|h5wasm|tsyringe|reflect-metadata|yaml|commander|@mongodb-js|zstd-napi|@opentelemetry|ws)\//;
 
 /** Files that a new process opens for these imports. */
 function filesLoadedBy(...specifiers: readonly string[]): string[] {

@@ -119,7 +119,7 @@ export class BeamtimeRuns implements AsyncDisposable {
   }
 }
 
-/** True if a beamtime file cannot be read for a reason that lies in the file. */
+/** True if a beamtime cannot be read for a reason that lies in its file, in its server, or in the way there. */
 export function isFileProblem(error: unknown): error is StorageError {
   return isStorageError(
     error,
@@ -130,5 +130,11 @@ export function isFileProblem(error: unknown): error is StorageError {
     "IS_A_DIRECTORY",
     "NOT_A_DIRECTORY",
     "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "CONFIG_INVALID",
+    "MISSING_DEPENDENCY",
+    "RATE_LIMITED",
+    "TIMED_OUT",
+    "UNEXPECTED",
   );
 }

@@ -5,14 +5,16 @@ import type { Catalog } from "../catalog.ts";
 import { type CatalogDatabase, type CatalogTransaction, type OpenDatabaseOptions, openDatabase } from "../database.ts";
 import { publicLocation } from "../location.ts";
 import { migrate, readAsLatest } from "../migrations.ts";
+import { Passwords } from "../passwords.ts";
+import { BeamtimeRuns } from "./beamtime-runs.ts";
 import { indexSchema } from "./index-schema.ts";
+import type { IndexedBeamtime } from "./registry-table.ts";
 
 /** Opens with the first use, and is shared by all that ask at the same time. */
 export class IndexConnection {
-  /** How beamtime files are opened: as the index is, and for reading only. */
-  readonly fileOptions: OpenDatabaseOptions;
   readonly #location: string;
   readonly #options: OpenDatabaseOptions;
+  readonly #passwords = new Passwords();
   readonly #catalogs = new Map<string, Promise<Catalog>>();
   #database: Promise<CatalogDatabase> | undefined;
   #isClosed = false;
@@ -21,7 +23,20 @@ export class IndexConnection {
   constructor(location: string, options: OpenDatabaseOptions) {
     this.#location = location;
     this.#options = options;
-    this.fileOptions = { ...options, readOnly: true };
+  }
+
+  /** Takes notice of where a beamtime is: the password of its URL is written nowhere, and good as long as this lives. */
+  note(location: string): void {
+    this.#passwords.note(location);
+  }
+
+  /**
+   * The runs of a beamtime, for reading only. Close them.
+   *
+   * @throws A {@link StorageError} as {@link BeamtimeRuns.open}.
+   */
+  runsOf({ path, description }: IndexedBeamtime): Promise<BeamtimeRuns> {
+    return BeamtimeRuns.open(path, description, this.#fileOptions(path));
   }
 
   /** The database, with its tables. A failure is forgotten, so that the next call tries again. */
@@ -80,11 +95,17 @@ export class IndexConnection {
   async #openCatalog(path: string): Promise<Catalog> {
     try {
       const { Catalog } = await import("../catalog.ts");
-      return await Catalog.open(path, this.fileOptions);
+      return await Catalog.open(path, this.#fileOptions(path));
     } catch (error) {
       this.#catalogs.delete(path);
       throw error;
     }
+  }
+
+  /** How the database of a beamtime is opened: as the index is, with what is known of the password. */
+  #fileOptions(path: string): OpenDatabaseOptions {
+    this.#passwords.note(this.#location);
+    return { ...this.#options, readOnly: true, password: this.#options.password ?? this.#passwords.of(path) };
   }
 
   #checkOpen(): void {

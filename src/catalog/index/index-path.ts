@@ -2,7 +2,7 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { StorageError } from "../../core/errors.ts";
-import { publicLocation, schemeOf } from "../location.ts";
+import { parsePostgresUrl, publicLocation, schemeOf } from "../location.ts";
 
 /** Paths of one index. */
 export class IndexPaths {
@@ -16,7 +16,8 @@ export class IndexPaths {
 
   /**
    * What stands for a beamtime file in the index: the path from the folder of the index, with `/` in it. On another drive
-   * it is the whole path; so it is for an index that is in a server. A database of a server is its URL without password.
+   * it is the whole path; so it is for an index that is in a server. A database of a server is its URL without password,
+   * and with its schema.
    *
    * Two spellings of one path, also through symbolic links, give the same text. The file need not exist.
    *
@@ -46,8 +47,15 @@ export class IndexPaths {
 
 function publicUrl(location: string): string {
   const shown = publicLocation(location);
-  if (URL.canParse(shown)) return shown;
-  throw new StorageError("INVALID_KEY", `"${shown}" is not the URL of a database`, { identifier: shown });
+  if (!URL.canParse(shown)) {
+    throw new StorageError("INVALID_KEY", `"${shown}" is not the URL of a database`, { identifier: shown });
+  }
+  const url = new URL(shown);
+  // Other URLs are folders, of researchers: nothing is known of what stands behind their "?".
+  if (url.protocol !== "postgres:") return shown;
+  url.searchParams.set("schema", parsePostgresUrl(shown).schema);
+  url.searchParams.sort();
+  return url.href;
 }
 
 /** The path without symbolic links, as far as it exists and may be looked at. */

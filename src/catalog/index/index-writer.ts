@@ -4,7 +4,6 @@ import { StorageError } from "../../core/errors.ts";
 import type { OpenDatabaseOptions } from "../database.ts";
 import { publicLocation } from "../location.ts";
 import type { CatalogRun } from "../run.ts";
-import { BeamtimeRuns } from "./beamtime-runs.ts";
 import { type SyncCounts, syncBeamtime } from "./beamtime-sync.ts";
 import { IndexConnection } from "./index-connection.ts";
 import { IndexPaths } from "./index-path.ts";
@@ -54,7 +53,9 @@ export interface AttachOptions {
  * status and words.
  *
  * The beamtime files have the data; the index can be made again from them. It keeps their paths from its own folder, so
- * that both can be moved or mounted elsewhere together. Any number of processes may write it at once.
+ * that both can be moved or mounted elsewhere together. Any number of processes may write it at once. Index and beamtimes
+ * may lie in PostgreSQL as well, each or all: URLs are kept without passwords, which come from the option `password`, from
+ * the URLs that this object is given, for the same server and user, or from the variable `PGPASSWORD`.
  *
  * Opens with the first call that needs it. Errors are {@link StorageError}s; beside those that are named: `CORRUPT`,
  * `UNSUPPORTED` for an index of a newer version, `CONFLICT` (retryable) if another process writes for longer than
@@ -125,7 +126,7 @@ export class IndexWriter implements AsyncDisposable {
   ): Promise<number> {
     const kept = checkName("label", label);
     const timeStart = checkTime("timeStart", details.timeStart);
-    const stored = await this.#paths.toStored(dbPath);
+    const stored = await this.#locate(dbPath);
     return this.#connection.write((transaction) =>
       putBeamtime(transaction, researcherId, kept, stored, { ...details, timeStart }),
     );
@@ -155,13 +156,13 @@ export class IndexWriter implements AsyncDisposable {
    * @throws A {@link StorageError}: `NOT_FOUND` for an unknown beamtime; `CONFLICT` if another has this file.
    */
   async moveBeamtime(beamtimeId: number, dbPath: string): Promise<void> {
-    const stored = await this.#paths.toStored(dbPath);
+    const stored = await this.#locate(dbPath);
     await this.#connection.write(async (transaction) => {
       await needBeamtime(transaction, this.#paths, beamtimeId);
       const [other] = await beamtimesWhere(transaction, this.#paths, { path: stored });
       if (other !== undefined && other.id !== beamtimeId) {
         const message = `"${stored}" is the file of beamtime ${other.id} already`;
-        throw new StorageError("CONFLICT", message, { operation: "moveBeamtime", identifier: dbPath });
+        throw new StorageError("CONFLICT", message, { operation: "moveBeamtime", identifier: stored });
       }
       await transaction.run("UPDATE beamtimes SET db_path = ? WHERE id = ?", [stored, beamtimeId]);
     });
@@ -208,7 +209,7 @@ export class IndexWriter implements AsyncDisposable {
     const beamtime = await this.#beamtimeOf(dbPath, "reindex");
     return this.#connection.write(async (transaction) => {
       const owner = { beamtimeId: beamtime.id, researcherId: beamtime.researcherId };
-      const runs = await BeamtimeRuns.open(beamtime.path, beamtime.description, this.#connection.fileOptions);
+      const runs = await this.#connection.runsOf(beamtime);
       try {
         return await syncBeamtime(transaction, dialect, runs, owner, { ...options, takeOver: true });
       } finally {
@@ -264,13 +265,13 @@ export class IndexWriter implements AsyncDisposable {
   /** Compares the index with all beamtime files, and tells what is not as it should be. Changes nothing. */
   async *verify(options: OperationOptions = {}): AsyncGenerator<IndexProblem> {
     const database = await this.#connection.open();
-    yield* verifyIndex(database, await this.beamtimes(), { ...this.#connection.fileOptions, ...options });
+    yield* verifyIndex(database, await this.beamtimes(), (beamtime) => this.#connection.runsOf(beamtime), options);
   }
 
   /** Makes the index say what the files say. Beamtimes whose file cannot be read stay as they are. */
   async repair(options: RepairOptions = {}): Promise<RepairReport> {
     const database = await this.#connection.open();
-    return repairIndex(database, await this.beamtimes(), { ...this.#connection.fileOptions, ...options });
+    return repairIndex(database, await this.beamtimes(), (beamtime) => this.#connection.runsOf(beamtime), options);
   }
 
   /** Closes the index and all files that were opened through it. Harmless when repeated. */
@@ -283,12 +284,19 @@ export class IndexWriter implements AsyncDisposable {
     return this.close();
   }
 
+  /** What stands for a beamtime in the index. */
+  #locate(dbPath: string): Promise<string> {
+    this.#connection.note(dbPath);
+    return this.#paths.toStored(dbPath);
+  }
+
   async #beamtimeOf(dbPath: string, operation: string): Promise<IndexedBeamtime> {
-    const path = await this.#paths.toStored(dbPath);
+    const path = await this.#locate(dbPath);
     const [beamtime] = await beamtimesWhere(await this.#connection.open(), this.#paths, { path });
     if (beamtime !== undefined) return beamtime;
-    const message = `"${dbPath}" is no beamtime of the index "${this.location}"; registerBeamtime makes it one`;
-    throw new StorageError("NOT_FOUND", message, { operation, identifier: dbPath });
+    const shown = publicLocation(dbPath);
+    const message = `"${shown}" is no beamtime of the index "${this.location}"; registerBeamtime makes it one`;
+    throw new StorageError("NOT_FOUND", message, { operation, identifier: shown });
   }
 }
 

@@ -1,10 +1,10 @@
 /** Bringing the index back to what the beamtime files say. */
 import type { OperationOptions } from "../../core/byte-store.ts";
-import type { CatalogDatabase, OpenDatabaseOptions } from "../database.ts";
+import type { CatalogDatabase } from "../database.ts";
 import { BeamtimeRuns } from "./beamtime-runs.ts";
 import { type SyncCounts, syncBeamtime } from "./beamtime-sync.ts";
 import type { IndexedBeamtime } from "./registry-table.ts";
-import { type FileProblem, openRuns, verifyIndex } from "./verify.ts";
+import { type FileProblem, type OpenRuns, openRuns, verifyIndex } from "./verify.ts";
 
 /** Options of a repair. */
 export interface RepairOptions extends OperationOptions {
@@ -24,7 +24,8 @@ export interface RepairReport extends SyncCounts {
 export async function repairIndex(
   database: CatalogDatabase,
   beamtimes: readonly IndexedBeamtime[],
-  { dryRun = false, ...options }: OpenDatabaseOptions & RepairOptions,
+  open: OpenRuns,
+  { dryRun = false, signal }: RepairOptions,
 ): Promise<RepairReport> {
   const report = { added: 0, updated: 0, removed: 0, elsewhere: 0 };
   const unreadable: FileProblem[] = [];
@@ -32,17 +33,17 @@ export async function repairIndex(
   for (const beamtime of beamtimes) {
     const found = { added: 0, updated: 0, removed: 0, elsewhere: 0 };
     let unread: FileProblem | undefined;
-    for await (const problem of verifyIndex(database, [beamtime], options)) {
+    for await (const problem of verifyIndex(database, [beamtime], open, { signal })) {
       if ("uid" in problem) found[steps[problem.kind]]++;
       else unread = problem;
     }
-    if (unread !== undefined) {
-      unreadable.push(unread);
+    const isRight = found.added + found.updated + found.removed === 0;
+    const done = unread ?? (dryRun || isRight ? found : await sync(database, beamtime, open, { signal }));
+    if ("error" in done) {
+      unreadable.push(done);
       continue;
     }
     report.elsewhere += found.elsewhere;
-    const done =
-      dryRun || found.added + found.updated + found.removed === 0 ? found : await sync(database, beamtime, options);
     report.added += done.added;
     report.updated += done.updated;
     report.removed += done.removed;
@@ -50,15 +51,16 @@ export async function repairIndex(
   return { ...report, unreadable };
 }
 
-/** What verifying found is looked for again, now that nobody else writes. */
+/** What verifying found is looked for again, now that nobody else writes. The file may have gone meanwhile. */
 function sync(
   database: CatalogDatabase,
   beamtime: IndexedBeamtime,
-  options: OpenDatabaseOptions & OperationOptions,
-): Promise<SyncCounts> {
+  open: OpenRuns,
+  options: OperationOptions,
+): Promise<SyncCounts | FileProblem> {
   return database.transaction(async (transaction) => {
-    const runs = await openRuns(beamtime, options);
-    if (!(runs instanceof BeamtimeRuns)) throw runs.error;
+    const runs = await openRuns(beamtime, open);
+    if (!(runs instanceof BeamtimeRuns)) return runs;
     try {
       const owner = { beamtimeId: beamtime.id, researcherId: beamtime.researcherId };
       return await syncBeamtime(transaction, database.dialect, runs, owner, { ...options, takeOver: false });

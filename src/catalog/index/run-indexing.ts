@@ -1,6 +1,6 @@
 /** Writing single runs into the index. */
 import { StorageError } from "../../core/errors.ts";
-import { BeamtimeRuns, isFileProblem } from "./beamtime-runs.ts";
+import { isFileProblem } from "./beamtime-runs.ts";
 import { putEntries } from "./entry-table.ts";
 import type { IndexConnection } from "./index-connection.ts";
 import type { IndexEntry } from "./index-entry.ts";
@@ -67,7 +67,7 @@ export async function indexGivenRun(
  */
 export async function indexOwnRun(connection: IndexConnection, beamtime: IndexedBeamtime, uid: string): Promise<void> {
   const database = await connection.open();
-  const runs = await BeamtimeRuns.open(beamtime.path, beamtime.description, connection.fileOptions);
+  const runs = await connection.runsOf(beamtime);
   try {
     await connection.write(async (transaction) => {
       // Read when nobody else writes the index, so that what is older never replaces what is newer.
@@ -85,12 +85,12 @@ export async function indexOwnRun(connection: IndexConnection, beamtime: Indexed
 
 /** The run as its file has it. A file that is not there, or cannot be read, has nothing to add to what was given. */
 async function ownEntry(
-  { fileOptions }: IndexConnection,
-  { path, description }: IndexedBeamtime,
+  connection: IndexConnection,
+  beamtime: IndexedBeamtime,
   uid: string,
 ): Promise<IndexEntry | undefined> {
   try {
-    const runs = await BeamtimeRuns.open(path, description, fileOptions);
+    const runs = await connection.runsOf(beamtime);
     try {
       return await runs.get(uid);
     } finally {

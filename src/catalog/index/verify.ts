@@ -1,7 +1,7 @@
 /** Whether the index says what the beamtime files say. */
 import type { OperationOptions } from "../../core/byte-store.ts";
 import { isStorageError, type StorageError } from "../../core/errors.ts";
-import type { CatalogDatabase, OpenDatabaseOptions } from "../database.ts";
+import type { CatalogDatabase } from "../database.ts";
 import { BeamtimeRuns, isFileProblem } from "./beamtime-runs.ts";
 import { differences } from "./beamtime-sync.ts";
 import type { IndexedBeamtime } from "./registry-table.ts";
@@ -23,11 +23,17 @@ export type IndexProblem =
 
 /** A beamtime whose file cannot be looked into. */
 export interface FileProblem {
-  /** `missing-file`: there is none where it should be. `unreadable-file`: there is one, and `error` says what it is. */
+  /**
+   * `missing-file`: there is none where it should be. `unreadable-file`: there is one, or a server that cannot be asked,
+   * and `error` says what it is.
+   */
   readonly kind: "missing-file" | "unreadable-file";
   readonly beamtime: IndexedBeamtime;
   readonly error: StorageError;
 }
+
+/** Opens the runs of a beamtime. */
+export type OpenRuns = (beamtime: IndexedBeamtime) => Promise<BeamtimeRuns>;
 
 /**
  * Compares each beamtime with its file, one after the other, page by page. Runs that have not ended may be in the index
@@ -36,10 +42,11 @@ export interface FileProblem {
 export async function* verifyIndex(
   database: CatalogDatabase,
   beamtimes: readonly IndexedBeamtime[],
-  options: OpenDatabaseOptions & OperationOptions,
+  open: OpenRuns,
+  options: OperationOptions,
 ): AsyncGenerator<IndexProblem> {
   for (const beamtime of beamtimes) {
-    const runs = await openRuns(beamtime, options);
+    const runs = await openRuns(beamtime, open);
     if (!(runs instanceof BeamtimeRuns)) {
       yield runs;
       continue;
@@ -64,12 +71,9 @@ export async function* verifyIndex(
 }
 
 /** The file of a beamtime, or why it cannot be looked into. */
-export async function openRuns(
-  beamtime: IndexedBeamtime,
-  options: OpenDatabaseOptions,
-): Promise<BeamtimeRuns | FileProblem> {
+export async function openRuns(beamtime: IndexedBeamtime, open: OpenRuns): Promise<BeamtimeRuns | FileProblem> {
   try {
-    return await BeamtimeRuns.open(beamtime.path, beamtime.description, options);
+    return await open(beamtime);
   } catch (error) {
     if (!isFileProblem(error)) throw error;
     return { kind: isStorageError(error, "NOT_FOUND") ? "missing-file" : "unreadable-file", beamtime, error };

@@ -16,6 +16,7 @@ import type { DoctorOptions } from "./doctor-session.ts";
 const packages: readonly { readonly name: string; readonly purpose: string; readonly range: string }[] = [
   { name: "sharp", purpose: "reading and writing PNG, JPEG and WebP", range: "^0.35" },
   { name: "@mongodb-js/zstd", purpose: "fast Zstandard on Node without its own", range: "1.2.2" },
+  { name: "zstd-napi", purpose: "fast reads of parts of what Zstandard packed", range: "~0.0.13" },
   { name: "@aws-sdk/client-s3", purpose: "buckets", range: "~3.1162.0" },
   { name: "@aws-sdk/s3-request-presigner", purpose: "URLs that let their holder reach one key", range: "~3.1162.0" },
   { name: "ws", purpose: "viewers over WebSockets", range: "^8.23" },

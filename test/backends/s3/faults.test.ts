@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { S3Options } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
 import { isStorageError, type StorageError } from "../../../src/core/errors.ts";
 import { collect } from "../../../src/testing/assertions.ts";
 import { type Choice, type Fault, type FaultProxy, startFaultProxy } from "../../support/fault-proxy.ts";
-import { hasS3, type S3Server, startS3 } from "../../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../../support/s3-subjects.ts";
+import { useBucket } from "../../support/s3-fixture.ts";
+import { hasS3 } from "../../support/s3-server.ts";
 
 const MIB = 1 << 20;
 const bytes = (length: number, seed = 1) => {
@@ -25,22 +25,13 @@ async function errorOf(work: Promise<unknown>): Promise<StorageError> {
 }
 
 describe.skipIf(!hasS3)("between the SDK and a real service, a network that fails", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
+  const service = useBucket();
   let proxy: FaultProxy;
   let store: S3Store;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  }, 60_000);
   const open = (options: S3Options = {}) =>
     S3Store.open({
       endpoint: proxy.endpoint,
-      bucket: bucket.name,
+      bucket: service.bucket.name,
       tree: "flat",
       partBytes: 5 * MIB,
       requestTimeoutMs: 1000,
@@ -48,13 +39,13 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
       ...options,
     });
   beforeEach(async () => {
-    proxy = await startFaultProxy(server.endpoint);
+    proxy = await startFaultProxy(service.endpoint);
     store = await open();
   });
   afterEach(async () => {
     await store.close();
     await proxy.close();
-    expect(await bucket.uploads()).toEqual([]);
+    expect(await service.bucket.uploads()).toEqual([]);
   });
 
   const slow = { answer: 503, headers: { "retry-after": "7" }, body: "<Error><Code>SlowDown</Code></Error>" };
@@ -70,7 +61,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
   it.each(failures)(
     "%s: every operation fails with a typed, retryable error, and works when repeated",
     async (_, fault, code) => {
-      await bucket.side.put("value", bytes(1000));
+      await service.bucket.side.put("value", bytes(1000));
       const operations: [string, () => Promise<unknown>][] = [
         ["read", () => store.read("value")],
         ["stat", () => store.stat("value")],
@@ -87,7 +78,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
         if (fault === slow) expect(error.retryAfterMs).toBe(7000);
         await run();
       }
-      expect(await bucket.side.get("new")).toEqual(bytes(100));
+      expect(await service.bucket.side.get("new")).toEqual(bytes(100));
       expect(await store.read("value")).toEqual(bytes(1000));
     },
   );
@@ -128,7 +119,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
   });
 
   it("a range that is cut short is an error", async () => {
-    await bucket.side.put("value", bytes(5000));
+    await service.bucket.side.put("value", bytes(5000));
     for (const fault of ["truncate answer", "shorten answer"] as const) {
       proxy.fail(fault, isGet);
       expect((await errorOf(store.read("value", { range: { offset: 100, length: 2000 } }))).retryable).toBe(true);
@@ -140,12 +131,12 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
     proxy.fail("corrupt request", isPut);
     const error = await errorOf(store.write("value", bytes(5000, 2)));
     expect([error.code, error.retryable]).toEqual(["CORRUPT", true]);
-    expect(await bucket.side.get("value")).toEqual(bytes(100));
+    expect(await service.bucket.side.get("value")).toEqual(bytes(100));
   });
 
   it("an answer that comes twice is not taken for the answer to the next request", { timeout: 10_000 }, async () => {
-    await bucket.side.put("one", bytes(100, 1));
-    await bucket.side.put("two", bytes(100, 2));
+    await service.bucket.side.put("one", bytes(100, 1));
+    await service.bucket.side.put("two", bytes(100, 2));
     await using single = await open({ maxSockets: 1, conditionalWrites: "none" });
     for (let round = 0; round < 5; round++) {
       expect(await single.read("one")).toEqual(bytes(100, 1));
@@ -154,7 +145,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
       await single.write("a", bytes(50, round));
       await proxy.repeatAnswer();
       await single.write("b", bytes(60, round));
-      expect(await bucket.side.get("b")).toEqual(bytes(60, round));
+      expect(await service.bucket.side.get("b")).toEqual(bytes(60, round));
     }
   });
 
@@ -163,10 +154,10 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
     const error = await errorOf(store.write("lock", bytes(10), { ifAbsent: true }));
     expect(error.retryable).toBe(false);
     expect(error.message).toMatch(/not known/);
-    expect(await bucket.side.get("lock")).toEqual(bytes(10));
+    expect(await service.bucket.side.get("lock")).toEqual(bytes(10));
     proxy.fail("reset before", isPut);
     await errorOf(store.write("lock2", bytes(10), { ifAbsent: true }));
-    expect(await bucket.side.get("lock2")).toBeUndefined();
+    expect(await service.bucket.side.get("lock2")).toBeUndefined();
   });
 
   it("a part that fails gives the upload up; an unfinished value is never seen", async () => {
@@ -179,8 +170,8 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
       };
       expect((await errorOf(write())).retryable).toBe(true);
       await writer.abort();
-      expect(await bucket.side.get("never")).toBeUndefined();
-      expect(await bucket.uploads()).toEqual([]);
+      expect(await service.bucket.side.get("never")).toBeUndefined();
+      expect(await service.bucket.uploads()).toEqual([]);
     }
   });
 
@@ -195,7 +186,7 @@ describe.skipIf(!hasS3)("between the SDK and a real service, a network that fail
   });
 
   it("each key of a batch delete has an answer, also when the service's is lost", async () => {
-    await bucket.side.put("a", bytes(1));
+    await service.bucket.side.put("a", bytes(1));
     proxy.fail("lose answer", ({ method }) => method === "POST");
     const results = await store.deleteMany(["a", "b"]);
     expect(results.map(({ key, error }) => [key, error?.retryable])).toEqual([

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { S3Store } from "../../../backends/s3/store.ts";
 import { FileBackend } from "../../../src/codecs/file-backend.ts";
 import { copyTree, syncTree } from "../../../src/io/tree-transfer.ts";
 import { type Bundle, bundle, installed } from "../../support/bundle.ts";
 import { freshDisk } from "../../support/byte-stores.ts";
-import { hasS3, type S3Server, startS3 } from "../../support/s3-server.ts";
-import { folderOf, freshBucket, type TestBucket } from "../../support/s3-subjects.ts";
+import { useBucket } from "../../support/s3-fixture.ts";
+import { hasS3 } from "../../support/s3-server.ts";
+import { folderOf } from "../../support/s3-subjects.ts";
 
 const MIB = 1 << 20;
 const PROCESSES = 8;
@@ -20,16 +21,9 @@ const INCREMENTS = 50;
 const odd = ["a b/c+d.txt", "100%/#1.txt", "[x]/é.txt", "plain.txt", "deep/er/and/deeper.txt"];
 
 describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
+  const service = useBucket();
   const bundles: Bundle[] = [];
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
   afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
     for (const each of bundles) await each.remove();
   }, 60_000);
   const script = async (source: URL) => {
@@ -38,7 +32,7 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     return made.path;
   };
   const start = (path: string, ...more: string[]) =>
-    spawn(process.execPath, ["--no-warnings", path, server.endpoint, bucket.name, ...more], {
+    spawn(process.execPath, ["--no-warnings", path, service.endpoint, service.bucket.name, ...more], {
       stdio: ["ignore", "pipe", "inherit"],
     });
   const said = async (child: ChildProcess) => {
@@ -54,9 +48,9 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     const path = await script(new URL("children/increment.ts", import.meta.url));
     const children = Array.from({ length: PROCESSES }, () => said(start(path, String(INCREMENTS))));
     expect((await Promise.all(children)).map(({ code }) => code)).toEqual(Array.from(children, () => 0));
-    const count = new TextDecoder().decode(await bucket.side.get("count/count.json"));
+    const count = new TextDecoder().decode(await service.bucket.side.get("count/count.json"));
     expect(JSON.parse(count)).toBe(PROCESSES * INCREMENTS);
-    expect(await bucket.side.keys("count/")).toEqual(["count/count.json"]);
+    expect(await service.bucket.side.keys("count/")).toEqual(["count/count.json"]);
   });
 
   it("an upload whose process was killed goes on in another, and the bytes are right", async () => {
@@ -64,7 +58,11 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     await once(child.stdout as NodeJS.ReadableStream, "data");
     child.kill("SIGKILL");
     await once(child, "close");
-    await using store = await S3Store.open({ endpoint: server.endpoint, bucket: bucket.name, partBytes: 5 * MIB });
+    await using store = await S3Store.open({
+      endpoint: service.endpoint,
+      bucket: service.bucket.name,
+      partBytes: 5 * MIB,
+    });
     const uploads = [];
     for await (const upload of store.findUploads()) uploads.push(upload);
     expect(uploads.map(({ key }) => key)).toEqual(["killed"]);
@@ -74,8 +72,8 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
     const whole = Buffer.concat(Array.from({ length: 16 }, (_, i) => Buffer.alloc(MIB, i)));
     await writer.write(whole.subarray(kept));
     await writer.close();
-    expect(Buffer.compare((await bucket.side.get("killed")) as Uint8Array, whole)).toBe(0);
-    expect(await bucket.uploads()).toEqual([]);
+    expect(Buffer.compare((await service.bucket.side.get("killed")) as Uint8Array, whole)).toBe(0);
+    expect(await service.bucket.uploads()).toEqual([]);
   });
 
   // In processes of their own: what one direction left to be collected would count for the other.
@@ -90,14 +88,14 @@ describe.skipIf(!hasS3)("a bucket among processes", { timeout: 180_000 }, () => 
       expect(rise).toBeGreaterThan(0);
       expect(rise).toBeLessThan(64 * MIB);
     }
-    await bucket.side.put("memory/long", new Uint8Array(0)); // Frees what a service in memory has little of.
+    await service.bucket.side.put("memory/long", new Uint8Array(0)); // Frees what a service in memory has little of.
   });
 
   it("trees are copied into a bucket, synchronised, and copied back", async () => {
     const [from, back] = [await freshDisk({ durability: "none" }), await freshDisk({ durability: "none" })];
     for (const key of odd) await from.side.put(`run/${key}`, new TextEncoder().encode(key));
     await from.side.put("run/long.bin", Buffer.alloc(20 * MIB, 7));
-    const { store, side } = await folderOf(bucket, server.endpoint);
+    const { store, side } = await folderOf(service.bucket, service.endpoint);
     const [source, target, last] = [from.store, store, back.store].map((each) => new FileBackend(each, { key: "x" }));
     if (!source || !target || !last) throw new Error("three backends");
     const up = { source, from: "run", target, to: "copy" };

@@ -3,14 +3,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { ListPartsCommand, PutObjectCommand } from "@aws-sdk/client-s3";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type S3Options, s3 } from "../../../backends/s3/index.ts";
 import { S3Store } from "../../../backends/s3/store.ts";
 import type { UploadWriter } from "../../../backends/s3/upload-writer.ts";
 import { isStorageError } from "../../../src/core/errors.ts";
 import { collect } from "../../../src/testing/assertions.ts";
-import { hasS3, type S3Server, startS3 } from "../../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../../support/s3-subjects.ts";
+import { useBucket } from "../../support/s3-fixture.ts";
+import { hasS3 } from "../../support/s3-server.ts";
 
 const MIB = 1 << 20;
 
@@ -73,22 +73,13 @@ describe("a service that ignores conditions", () => {
 });
 
 describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  }, 60_000);
+  const service = useBucket();
   const secret = process.env.AWS_SECRET_ACCESS_KEY;
   afterEach(() => {
     process.env.AWS_SECRET_ACCESS_KEY = secret ?? "testing123";
   });
   const open = (options: S3Options = {}) =>
-    S3Store.open({ endpoint: server.endpoint, bucket: bucket.name, partBytes: 5 * MIB, ...options });
+    S3Store.open({ endpoint: service.endpoint, bucket: service.bucket.name, partBytes: 5 * MIB, ...options });
 
   it("a value of unknown length goes in parts, in bounded memory and in order", async () => {
     await using store = await open({ partsInFlight: 2 });
@@ -117,10 +108,10 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
       const writer = await store.openWriter("aborted");
       await writer.write(new Uint8Array(11 * MIB));
       await (writer as UploadWriter).uploadId;
-      expect(await bucket.uploads()).toEqual(["aborted"]);
+      expect(await service.bucket.uploads()).toEqual(["aborted"]);
       await (end === "abort" ? writer.abort() : store.close());
-      expect(await bucket.uploads()).toEqual([]);
-      expect(await bucket.side.get("aborted")).toBeUndefined();
+      expect(await service.bucket.uploads()).toEqual([]);
+      expect(await service.bucket.side.get("aborted")).toBeUndefined();
     }
   });
 
@@ -135,8 +126,8 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
       (error: unknown) => error,
     );
     expect(isStorageError(outcome, "ABORTED")).toBe(true);
-    expect(await bucket.side.get("value")).toEqual(new Uint8Array([1]));
-    expect(await bucket.uploads()).toEqual([]);
+    expect(await service.bucket.side.get("value")).toEqual(new Uint8Array([1]));
+    expect(await service.bucket.uploads()).toEqual([]);
   });
 
   it("an upload that nobody finished is found, resumed or removed; living ones are left alone", async () => {
@@ -144,8 +135,10 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await using other = await open();
     const living = (await store.openWriter("a/living")) as UploadWriter;
     await living.write(new Uint8Array(6 * MIB).fill(7));
-    const begun = { Bucket: bucket.name, Key: "a/living", UploadId: await living.uploadId };
-    await expect.poll(async () => (await bucket.client.send(new ListPartsCommand(begun))).Parts?.length).toBe(1);
+    const begun = { Bucket: service.bucket.name, Key: "a/living", UploadId: await living.uploadId };
+    await expect
+      .poll(async () => (await service.bucket.client.send(new ListPartsCommand(begun))).Parts?.length)
+      .toBe(1);
     const seen: string[] = [];
     for await (const upload of store.findUploads()) seen.push(upload.key);
     expect(seen).toEqual([]);
@@ -165,18 +158,18 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     await lost.write(new Uint8Array(6 * MIB));
     await lost.uploadId;
     expect((await other.removeUploads({ olderThanMs: 0 })).map(({ key }) => key)).toEqual(["lost"]);
-    expect(await bucket.uploads()).toEqual([]);
+    expect(await service.bucket.uploads()).toEqual([]);
     await lost.abort();
   });
 
   it("an endpoint of the environment has the bucket in the path, as one that is named", async () => {
-    const { hostname, port } = new URL(server.endpoint);
+    const { hostname, port } = new URL(service.endpoint);
     // A name, unlike an address, could have the bucket in front of it.
     vi.stubEnv("AWS_ENDPOINT_URL", `http://${hostname === "127.0.0.1" ? "localhost" : hostname}:${port}`);
     try {
-      await using store = await S3Store.open({ bucket: bucket.name });
+      await using store = await S3Store.open({ bucket: service.bucket.name });
       await store.write("by/environment", Uint8Array.of(1));
-      expect(await bucket.side.get("by/environment")).toEqual(Uint8Array.of(1));
+      expect(await service.bucket.side.get("by/environment")).toEqual(Uint8Array.of(1));
     } finally {
       vi.unstubAllEnvs();
     }
@@ -226,7 +219,7 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
     const writer = await store.openWriter("exclusive", { ifAbsent: true });
     await expect(writer.write(new Uint8Array(6 * MIB))).rejects.toMatchObject({ code: "UNSUPPORTED" });
     await writer.abort();
-    expect(await bucket.uploads()).toEqual([]);
+    expect(await service.bucket.uploads()).toEqual([]);
   });
 
   it("a long value that is read in parts is one version, whoever replaces it meanwhile", async () => {
@@ -284,8 +277,8 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
 
   it("a checksum that another program left behind with a newer value does not make that value wrong", async () => {
     await using store = await open({ verifyReads: true });
-    const old = { Bucket: bucket.name, Key: "kept", Body: "newer", Metadata: { "sluice-crc32": "00000000" } };
-    await bucket.client.send(new PutObjectCommand(old));
+    const old = { Bucket: service.bucket.name, Key: "kept", Body: "newer", Metadata: { "sluice-crc32": "00000000" } };
+    await service.bucket.client.send(new PutObjectCommand(old));
     expect(new TextDecoder().decode(await store.read("kept"))).toBe("newer");
     expect(
       new TextDecoder().decode(new Uint8Array(await new Response(await store.readStream("kept")).arrayBuffer())),
@@ -295,7 +288,7 @@ describe.skipIf(!hasS3)("S3Store on a real service", { timeout: 60_000 }, () => 
   it("names that are no normal keys are left out of listings, and their neighbours are not", async () => {
     await using store = await open({ prefix: "odd" });
     for (const key of ["odd/a//b", "odd/folder/", "odd/folder/x", "odd/./y", "odd/z"]) {
-      await bucket.side.put(key, new Uint8Array(1));
+      await service.bucket.side.put(key, new Uint8Array(1));
     }
     const keys: string[] = [];
     for await (const { key } of store.list()) keys.push(key);

@@ -8,20 +8,17 @@ import { BackendSet } from "../../../registry/backend-set.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
 import type { NdArray } from "../../../src/core/nd-array.ts";
 import { FileManager } from "../../../src/io/file-manager.ts";
-import { hasS3, type S3Server, startS3 } from "../../support/s3-server.ts";
-import { freshBucket, type TestBucket } from "../../support/s3-subjects.ts";
+import { useBucket } from "../../support/s3-fixture.ts";
+import { hasS3 } from "../../support/s3-server.ts";
 import { counted } from "./sources.ts";
 
 describe.skipIf(!hasS3)("a workspace over a real S3 service and others", { timeout: 60_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
+  const service = useBucket();
   let folder: string;
   let set: BackendSet;
   let files: FileManager;
 
   beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
     folder = await mkdtemp(join(tmpdir(), "sluice-virtual-s3-"));
     const entries = {
       "in/disk.json": { backend: "raw", address: "a.json" },
@@ -30,7 +27,7 @@ describe.skipIf(!hasS3)("a workspace over a real S3 service and others", { timeo
       "in/s3.npy": { backend: "archive", address: "p/stack.npy", axes: [1] },
     };
     await writeFile(join(folder, "a.json"), '"disk"');
-    const s3 = { bucket: bucket.name, endpoint: server.endpoint, region: "us-east-1", forcePathStyle: true };
+    const s3 = { bucket: service.bucket.name, endpoint: service.endpoint, region: "us-east-1", forcePathStyle: true };
     set = new BackendSet(
       createRegistry(),
       {
@@ -49,12 +46,10 @@ describe.skipIf(!hasS3)("a workspace over a real S3 service and others", { timeo
     await zip.close();
     await files.save("memory", "a.json", "scratch");
     await files.save(counted(2, 3, 4), "p/stack.npy", "archive");
-    await bucket.side.put("map.json", new TextEncoder().encode(JSON.stringify({ version: 1, entries })));
+    await service.bucket.side.put("map.json", new TextEncoder().encode(JSON.stringify({ version: 1, entries })));
   }, 60_000);
   afterAll(async () => {
     await set?.close();
-    await bucket?.remove();
-    await server?.stop();
     if (folder !== undefined) await rm(folder, { recursive: true });
   });
 
@@ -68,9 +63,9 @@ describe.skipIf(!hasS3)("a workspace over a real S3 service and others", { timeo
   it("saves into the bucket and its mapping, by many at once, and nothing is lost", async () => {
     const paths = Array.from({ length: 12 }, (_, i) => `new/${i}.json`);
     await Promise.all(paths.map((path, i) => files.save(i, path, "all")));
-    const text = new TextDecoder().decode(await bucket.side.get("map.json"));
+    const text = new TextDecoder().decode(await service.bucket.side.get("map.json"));
     expect(Object.keys(JSON.parse(text).entries).length).toBe(16);
-    expect((await bucket.side.keys("out/new/")).length).toBe(12);
+    expect((await service.bucket.side.keys("out/new/")).length).toBe(12);
     expect(await files.loadBatch(paths, "all")).toEqual(paths.map((_, i) => i));
   });
 

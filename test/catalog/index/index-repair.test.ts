@@ -12,7 +12,7 @@ import { IndexWriter } from "../../../src/catalog/index/index-writer.ts";
 import { openSqlite } from "../../../src/sqlite/open.ts";
 import { catalogEngines } from "../../support/catalog-engines.ts";
 import { rejectionOf } from "../../support/rejection.ts";
-import { eraseRuns, writeBeamtime } from "./beamtime-files.ts";
+import { eraseRuns, problemsOf, writeBeamtime } from "./beamtime-files.ts";
 
 describe.each(catalogEngines)("in $name", ({ prepare, newIndex }) => {
   prepare();
@@ -40,13 +40,7 @@ describe.each(catalogEngines)("in $name", ({ prepare, newIndex }) => {
     await rm(folder, { recursive: true });
   });
 
-  async function problems(): Promise<string[]> {
-    const found: string[] = [];
-    for await (const problem of index.verify()) {
-      found.push([problem.kind, problem.beamtime.label, "uid" in problem ? problem.uid : problem.error.code].join(" "));
-    }
-    return found.sort();
-  }
+  const problems = () => problemsOf(index);
 
   /** One of each kind. */
   async function damage() {

@@ -135,7 +135,9 @@ describe.each(catalogEngines)("in $name", ({ name, prepare, newIndex, rowsOf }) 
     it("keep no password of a server", async () => {
       const anna = await index.registerResearcher("Anna", folder);
       await index.registerBeamtime(anna, "A", "postgres://anna:secret@host/data");
-      expect(await rowsOf(path, "SELECT db_path FROM beamtimes")).toEqual([{ db_path: "postgres://anna@host/data" }]);
+      expect(await rowsOf(path, "SELECT db_path FROM beamtimes")).toEqual([
+        { db_path: "postgres://anna@host/data?schema=sluice" },
+      ]);
     });
   });
 

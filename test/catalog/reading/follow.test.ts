@@ -230,5 +230,56 @@ describe.each(catalogEngines)("in $name", ({ name, prepare, newBeamtime }) => {
       expect(seen.filter((uid) => uid.startsWith("first-")).length).toBeLessThanOrEqual(count);
       await runs.return(undefined);
     });
+
+    /** Watches; answers what comes next, and is surely watching. */
+    async function watching(file: BeamtimeFile, catalog: Catalog, options: Parameters<Catalog["watch"]>[0] = {}) {
+      const runs = catalog.watch({ pollMs: 1, ...options });
+      onTestFinished(() => void runs.return(undefined));
+      let count = 0;
+      await whileAdding(runs.next(), () => file.run({ uid: `warm-${count++}`, start: count }));
+      return async () => {
+        for (;;) {
+          const { value } = await runs.next();
+          if (value !== undefined && !value.uid.startsWith("warm-")) return value;
+        }
+      };
+    }
+
+    it("gives a run that has taken the place of another, as many as there were", async () => {
+      const { file, catalog } = await running(0);
+      const next = await watching(file, catalog);
+      for (const uid of ["b", "c"]) {
+        await file.database.transaction(async (transaction) => {
+          // The last one goes, and the next may get its number.
+          await transaction.run("DELETE FROM runs WHERE uid IN ('a', 'b')");
+          await transaction.run("INSERT INTO runs (uid, plan_name, time_start) VALUES (?, 'scan', 1)", [uid]);
+        });
+        expect((await next()).uid).toBe(uid);
+      }
+    });
+
+    it("gives, if asked to, runs that end, and that go on after they were lost", async () => {
+      const { file, catalog } = await running(1);
+      const next = await watching(file, catalog, { changes: true });
+      const set = (status: string | null) =>
+        file.database.transaction((transaction) =>
+          transaction.run("UPDATE runs SET exit_status = ? WHERE uid = 'a'", [status]),
+        );
+      for (const status of ["lost", null, "success"]) {
+        await set(status);
+        expect(await next()).toMatchObject({ uid: "a", status: status ?? "running" });
+      }
+      await file.run({ uid: "new", status: null, writer: "w" });
+      expect((await next()).uid).toBe("new");
+    });
+
+    it("gives the same of a file that an older version wrote", async () => {
+      if (name !== "sqlite") return;
+      const file = await BeamtimeFile.make(await newBeamtime(), 2);
+      onTestFinished(() => file.close());
+      const next = await watching(file, await openCatalog(file.path));
+      await file.run({ uid: "a" });
+      expect((await next()).uid).toBe("a");
+    });
   });
 });

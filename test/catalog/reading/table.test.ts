@@ -237,6 +237,27 @@ describe.each(catalogEngines)("in $name", ({ prepare, newBeamtime }) => {
       }
     });
 
+    it("are shorter where events are long: it is bytes that memory is made of", async () => {
+      const stream = await file.stream("a", "primary");
+      const note = "x".repeat(600_000);
+      for (let from = 1; from <= 45; from += 15) {
+        await file.events(
+          stream,
+          Array.from({ length: 15 }, () => ({ note })),
+          from,
+        );
+      }
+      const lengths: number[] = [];
+      const numbers: unknown[] = [];
+      for await (const page of (await catalog.get("a")).pages("primary")) {
+        lengths.push(page.length);
+        numbers.push(...(page.column("seq_num").data as Int32Array));
+      }
+      expect(numbers).toEqual(Array.from({ length: 45 }, (_, i) => i + 1));
+      expect(lengths.length).toBeGreaterThan(2);
+      expect(Math.max(...lengths)).toBeLessThanOrEqual(20);
+    });
+
     it("are one without rows where there are no events", async () => {
       await file.stream("a", "primary", { n: integer });
       const run = await catalog.get("a");

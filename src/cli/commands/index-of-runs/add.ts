@@ -1,6 +1,8 @@
 /** `sluice index add` */
-import { basename, dirname, extname, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { Catalog } from "../../../catalog/index.ts";
+import { labelOf, publicLocation } from "../../../catalog/location.ts";
+import { isUrl } from "../../../session/catalog-location.ts";
 import type { CommandContext } from "../../command-line.ts";
 import { plural } from "../../format.ts";
 import { type IndexOptions, openIndex } from "../../open-catalog.ts";
@@ -22,10 +24,10 @@ export async function addBeamtime(
   options: AddBeamtimeOptions,
   { terminal, signal }: CommandContext,
 ): Promise<undefined> {
-  const { researcher, label = basename(file, extname(file)), root = dirname(resolve(file)), description } = options;
-  const { email, orcid, affiliation } = options;
   // Before the index is made or changed: what is no beamtime file is not registered.
   await (await Catalog.open(file)).close();
+  const { researcher, label = labelOf(file), root = folderOf(file), description } = options;
+  const { email, orcid, affiliation } = options;
   await using index = await openIndex(options, terminal);
   const researcherId = await index.registerResearcher(researcher, root, { email, orcid, affiliation });
   const beamtimeId = await index.registerBeamtime(researcherId, label, file, { description });
@@ -34,4 +36,12 @@ export async function addBeamtime(
     `Beamtime "${label}" of ${researcher}: ${plural(counts.added, "run")} added, ${counts.updated} updated, ${counts.removed} removed`,
   ]);
   return undefined;
+}
+
+/** Where the data of a beamtime lies: the folder of its file, or the database with its schema. */
+function folderOf(file: string): string {
+  if (!isUrl(file)) return dirname(resolve(file));
+  const url = new URL(publicLocation(file));
+  url.search = "";
+  return url.href;
 }

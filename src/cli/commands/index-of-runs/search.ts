@@ -1,6 +1,7 @@
 /** `sluice index search` */
 import { relative } from "node:path";
 import type { IndexedRun } from "../../../catalog/index.ts";
+import { isUrl } from "../../../session/catalog-location.ts";
 import type { CommandContext } from "../../command-line.ts";
 import { formatTable, quote } from "../../format.ts";
 import { type FilterOptions, filterOf, type IndexOptions, openIndex } from "../../open-catalog.ts";
@@ -35,7 +36,13 @@ export async function searchIndex(
 const HEADER = ["STARTED (UTC)", "STATUS", "PLAN", "SAMPLE", "RESEARCHER", "BEAMTIME", "UID", "FILE"];
 
 function rowOf({ timeStart, status, planName, sampleName = "–", researcher, beamtime, uid }: IndexedRun): string[] {
-  const here = relative("", beamtime.path);
-  const file = here.length < beamtime.path.length ? here : beamtime.path;
-  return [momentOf(timeStart), status, planName, sampleName, researcher.name, beamtime.label, uid, file];
+  const place = shortest(beamtime.path);
+  return [momentOf(timeStart), status, planName, sampleName, researcher.name, beamtime.label, uid, place];
+}
+
+/** The path from here, if that is shorter; a URL as it is. */
+function shortest(path: string): string {
+  if (isUrl(path)) return path;
+  const here = relative("", path);
+  return here.length < path.length ? here : path;
 }

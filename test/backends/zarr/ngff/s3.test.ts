@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { recoverZarr } from "../../../../backends/zarr/index.ts";
 import {
   batchFiles,
@@ -13,8 +13,9 @@ import {
 import type { ByteStore } from "../../../../src/core/byte-store.ts";
 import { arraysEqual, ndArray, sliceArray, zeros } from "../../../../src/core/nd-array.ts";
 import { rejectionOf } from "../../../support/rejection.ts";
-import { hasS3, type S3Server, startS3 } from "../../../support/s3-server.ts";
-import { folderOf, freshBucket, type TestBucket } from "../../../support/s3-subjects.ts";
+import { useBucket } from "../../../support/s3-fixture.ts";
+import { hasS3 } from "../../../support/s3-server.ts";
+import { folderOf } from "../../../support/s3-subjects.ts";
 import { ended, startSaver } from "./savers.ts";
 import { ramp } from "./stores.ts";
 
@@ -23,26 +24,18 @@ type Where = Parameters<typeof startSaver>[0];
 const units = { y: "micrometer", x: "micrometer" };
 
 describe.skipIf(!hasS3)("OME-NGFF in a bucket", { timeout: 120_000 }, () => {
-  let server: S3Server;
-  let bucket: TestBucket;
-  beforeAll(async () => {
-    server = await startS3();
-    bucket = await freshBucket(server.endpoint);
-  }, 60_000);
-  afterAll(async () => {
-    await bucket?.remove();
-    await server?.stop();
-  });
+  const service = useBucket();
 
   async function withFolder(
     run: (store: ByteStore, keys: () => Promise<string[]>, where: Where) => Promise<void>,
   ): Promise<void> {
     const prefix = `run of é/${crypto.randomUUID()}`;
-    const options = { endpoint: server.endpoint, bucket: bucket.name, prefix, region: "us-east-1" };
+    const options = { endpoint: service.endpoint, bucket: service.bucket.name, prefix, region: "us-east-1" };
     const where = { use: "s3", options };
-    const { store } = await folderOf(bucket, server.endpoint, { prefix });
+    const { store } = await folderOf(service.bucket, service.endpoint, { prefix });
     try {
-      const keys = async () => (await bucket.side.keys(`${prefix}/`)).map((key) => key.slice(prefix.length + 1));
+      const keys = async () =>
+        (await service.bucket.side.keys(`${prefix}/`)).map((key) => key.slice(prefix.length + 1));
       await run(store, keys, where);
     } finally {
       await store.close();
@@ -120,7 +113,7 @@ describe.skipIf(!hasS3)("OME-NGFF in a bucket", { timeout: 120_000 }, () => {
       expect((await rejectionOf(writeImage(store, "i", wrong, options))).code).toBe("SHAPE_MISMATCH");
       expect((await rejectionOf(writeWell(store, "p", { row: "A", column: 1, images: [] }))).code).toBe("INVALID_DATA");
       expect(await keys()).toEqual([]);
-      expect(await bucket.uploads()).toEqual([]);
+      expect(await service.bucket.uploads()).toEqual([]);
     });
   });
 
