@@ -1,26 +1,53 @@
 // Frames of 8 MiB to 1, 4 and 10 readers, inside their events and by reference: `node bench/live-frames.mjs`. Starts a
-// redis-server of its own. ROUNDS=1 does less. Readers are in a process of their own, but for the memory engine; each
+// redis-server of its own. Beside them: plain streams of Redis with the frame inside, and blissdata's own client. ROUNDS=1
+// does less. Readers are in a process of their own, but for the memory engine; each
 // decodes every frame. Then a slice of 100 frames by reference beside the same part of the Zarr array.
-import { fork, spawn } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { createClient, RESP_TYPES } from "redis";
 import { BackendSet, createRegistry, ndArray } from "../dist/src/index.js";
 import { DataStore, frameReader, MemoryEngine, openBlobTier, openLive } from "../dist/src/live/index.js";
 import { median, shuffled } from "./support/interleave.mjs";
+import { runBlissdata, startRedis } from "./support/redis.mjs";
 
 const SHAPE = [2048, 2048];
+const FRAME_BYTES = 8 * 2 ** 20;
 const FRAMES = 16;
 const rounds = Number(process.env.ROUNDS ?? 3);
 
 const frame = (value) => ndArray(new Uint16Array(SHAPE[0] * SHAPE[1]).fill(value), SHAPE);
 
-/** Follows a stream with several cursors, and checks each frame. */
+/** Where in a frame the moment stands at which it was sent. */
+const CLOCK_AT = 8;
+
+function stamp(one) {
+  new DataView(one.data.buffer).setBigUint64(CLOCK_AT, process.hrtime.bigint(), true);
+}
+
+const timesOf = () => {
+  const tookMs = [];
+  return {
+    saw: (bytes, at) =>
+      tookMs.push(
+        Number(
+          process.hrtime.bigint() - new DataView(bytes.buffer, bytes.byteOffset + at).getBigUint64(CLOCK_AT, true),
+        ) / 1e6,
+      ),
+    answer: () => {
+      tookMs.sort((a, b) => a - b);
+      const part = (share) => tookMs[Math.floor((tookMs.length - 1) * share)];
+      return { p50: part(0.5), p99: part(0.99) };
+    },
+  };
+};
+
+/** Follows a stream with several cursors, and checks each frame. Answers how long they took. */
 async function follow(store, key, readers, onReady) {
+  const times = timesOf();
   const cursors = await Promise.all(
     Array.from({ length: readers }, async () => (await store.loadScan(key)).stream("camera").cursor()),
   );
@@ -30,24 +57,79 @@ async function follow(store, key, readers, onReady) {
         const view = await cursor.read({ maxItems: 4 });
         const { data } = await view.data();
         if (data[0] !== seen || data[data.length - 1] !== seen + view.length - 1) throw new Error("Another frame");
+        for (let i = 0; i < view.length; i++) times.saw(data, i * FRAME_BYTES);
         seen += view.length;
       }
     }),
   );
   onReady();
   await all;
+  return times.answer();
+}
+
+/** The same with the package redis alone. */
+async function followBare(url, stream, readers, onReady) {
+  const times = timesOf();
+  const clients = await Promise.all(
+    Array.from({ length: readers }, () =>
+      createClient({ url, RESP: 2 })
+        .withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+        .connect(),
+    ),
+  );
+  const all = Promise.all(
+    clients.map(async (client) => {
+      let id = "0-0";
+      for (let seen = 0; seen < FRAMES; ) {
+        const reply = await client.sendCommand(["XREAD", "COUNT", "4", "BLOCK", "0", "STREAMS", stream, id]);
+        for (const [entryId, [, payload]] of reply[0][1]) {
+          id = String(entryId);
+          times.saw(payload, 0);
+          if (payload.readUInt16LE(0) !== seen++) throw new Error("Another frame");
+        }
+      }
+      client.destroy();
+    }),
+  );
+  onReady();
+  await all;
+  return times.answer();
 }
 
 async function reader() {
   const [{ location, key, readers }] = await once(process, "message");
-  const store = await openLive(location);
-  await follow(store, key, readers, () => process.send("ready"));
-  process.send("done");
-  await store[Symbol.asyncDispose]();
+  const onReady = () => process.send("ready");
+  if (key.startsWith("bare:")) process.send(await followBare(location, key, readers, onReady));
+  else {
+    const store = await openLive(location);
+    process.send(await follow(store, key, readers, onReady));
+    await store[Symbol.asyncDispose]();
+  }
   process.disconnect();
 }
 
-/** Frames per second that each reader gets. */
+/** Frames in the entries of a plain Redis stream. */
+async function deliverBare(url, readers) {
+  const client = await createClient({ url, RESP: 2 }).connect();
+  const key = `bare:${crypto.randomUUID()}`;
+  const frames = Array.from({ length: FRAMES }, (_, i) => frame(i));
+  const child = fork(fileURLToPath(import.meta.url), ["reader"]);
+  child.send({ location: url, key, readers });
+  await once(child, "message");
+  const done = once(child, "message");
+  const start = performance.now();
+  for (const [i, one] of frames.entries()) {
+    stamp(one);
+    await client.sendCommand(["XADD", key, `${i}-1`, "payload", Buffer.from(one.data.buffer)]);
+  }
+  const [times] = await done;
+  const seconds = (performance.now() - start) / 1000;
+  await client.del(key);
+  client.destroy();
+  return { rate: FRAMES / seconds, ...times };
+}
+
+/** Frames per second that each reader gets, and how long they take. */
 async function deliver(location, isByReference, readers, directory) {
   const store = await openLive(location === "folder" ? join(directory, "live") : location);
   const blobs = isByReference ? await openBlobTier({ root: join(directory, "blobs") }) : undefined;
@@ -58,7 +140,7 @@ async function deliver(location, isByReference, readers, directory) {
   const frames = Array.from({ length: FRAMES }, (_, i) => frame(i));
   let done;
   if (location === "memory:") {
-    await new Promise((ready) => (done = follow(store, scan.key, readers, ready)));
+    await new Promise((ready) => (done = follow(store, scan.key, readers, ready).then((times) => [times])));
   } else {
     const child = fork(fileURLToPath(import.meta.url), ["reader"]);
     child.send({ location: location === "folder" ? join(directory, "live") : location, key: scan.key, readers });
@@ -66,57 +148,61 @@ async function deliver(location, isByReference, readers, directory) {
     done = once(child, "message");
   }
   const start = performance.now();
-  for (const one of frames) await camera.send(one);
-  await done;
+  for (const one of frames) {
+    stamp(one);
+    await camera.send(one);
+  }
+  const [times] = await done;
   const seconds = (performance.now() - start) / 1000;
   await scan.close();
   await store.deleteScan(scan.key);
   await store[Symbol.asyncDispose]();
   await blobs?.[Symbol.asyncDispose]();
-  return FRAMES / seconds;
-}
-
-async function startRedis() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  const server = spawn("redis-server", ["--port", String(port), "--save", "", "--appendonly", "no"], {
-    stdio: "ignore",
-  });
-  await sleep(500);
-  return { url: `redis://127.0.0.1:${port}`, stop: () => server.kill() };
+  return { rate: FRAMES / seconds, ...times };
 }
 
 async function deliveries() {
   const redis = await startRedis();
+  const stack = await startRedis({ isStack: true });
   const places = { redis: redis.url, folder: "folder", memory: "memory:" };
+  const inDirectory = async (run) => {
+    const directory = mkdtempSync(join(tmpdir(), "sluice-bench-"));
+    try {
+      return await run(directory);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  };
+  const peer = "XADD and XREAD alone";
   for (const readers of [1, 4, 10]) {
-    const rates = new Map();
-    for (let round = 0; round < rounds; round++) {
-      for (const [place, isByReference] of shuffled(
-        Object.keys(places).flatMap((name) => [false, true].map((reference) => [name, reference])),
-      )) {
-        const directory = mkdtempSync(join(tmpdir(), "sluice-bench-"));
-        try {
-          const rate = await deliver(places[place], isByReference, readers, directory);
-          const key = `${place} ${isByReference ? "by reference" : "inside"}`;
-          rates.set(key, [...(rates.get(key) ?? []), rate]);
-        } finally {
-          rmSync(directory, { recursive: true, force: true });
-        }
+    const candidates = { [peer]: () => deliverBare(redis.url, readers) };
+    if (stack !== undefined) {
+      const how = { readers, bytes: FRAME_BYTES, count: FRAMES };
+      candidates["blissdata in Python"] = () =>
+        runBlissdata(stack.url, how).then(({ read, ...times }) => ({ ...times, rate: read }));
+    }
+    for (const [place, location] of Object.entries(places)) {
+      for (const isByReference of [false, true]) {
+        const name = `${place}, ${isByReference ? "by reference" : "inside"}`;
+        candidates[name] = () => inDirectory((directory) => deliver(location, isByReference, readers, directory));
       }
     }
-    console.log(`\n8 MiB frames, ${readers} readers, frames/s for each (load ${loadavg()[0].toFixed(1)})`);
-    for (const place of Object.keys(places)) {
-      const [inside, reference] = ["inside", "by reference"].map((how) => rates.get(`${place} ${how}`));
-      const ratio = median(reference.map((rate, i) => rate / inside[i]));
-      console.log(
-        `${place.padEnd(8)} inside ${median(inside).toFixed(1)}  by reference ${median(reference).toFixed(1)}  ×${ratio.toFixed(2)}`,
-      );
+    const results = new Map(Object.keys(candidates).map((name) => [name, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, run] of shuffled(Object.entries(candidates))) results.get(name).push(await run());
+    }
+    console.log(`\n8 MiB frames, ${readers} readers, each of which gets them all (load ${loadavg()[0].toFixed(1)})`);
+    for (const [name, list] of results) {
+      const of = (what) =>
+        median(list.map((result) => result[what]))
+          .toFixed(1)
+          .padStart(6);
+      const ratio = median(list.map(({ rate }, i) => rate / results.get(peer)[i].rate)).toFixed(2);
+      console.log(`${name.padEnd(22)} ${of("rate")} frames/s (× ${ratio})  p50 ${of("p50")} ms  p99 ${of("p99")} ms`);
     }
   }
-  redis.stop();
+  await redis.stop();
+  await stack?.stop();
 }
 
 /** A slice of 100 frames of an array: by references, and straight from the backend. */

@@ -1,23 +1,23 @@
 // Live streams in Redis beside the bare client: `node bench/live-redis.mjs`. Starts a redis-server of its own.
 // Readers are in a process of their own: 1, 4 and 10 of them, each of which gets every event. ROUNDS=1 does less.
 // "bare" is XADD and XREAD of the package redis, "engine" the live engine, "stream" the whole path: a stream writer that
-// encodes, and cursors whose views are decoded.
-import { fork, spawn } from "node:child_process";
+// encodes, and cursors whose views are decoded; "python" is blissdata's own client, on a server with the modules it needs.
+import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient, RESP_TYPES } from "redis";
 import { openRedisEngine } from "../dist/src/live/engines/redis/index.js";
 import { DataStore } from "../dist/src/live/index.js";
 import { median, shuffled } from "./support/interleave.mjs";
+import { runBlissdata, startRedis } from "./support/redis.mjs";
 
 const EVENT_BYTES = 200;
 /** Events sent and not acknowledged. */
 const WINDOW = 500;
+/** As many are enough for Python. */
+const PYTHON_EVENTS = 10_000;
 
 async function bareReader(url, stream, onEvent) {
   const client = createClient({ url, RESP: 2 }).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
@@ -145,18 +145,8 @@ async function run(kind, url, { readers: number, count, window, perSecond }) {
 
 async function main() {
   const rounds = Number(process.env.ROUNDS ?? 5);
-  const directory = mkdtempSync(join(tmpdir(), "sluice-bench-redis-"));
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", "no"];
-  const server = spawn("redis-server", args);
-  server.on("error", () => console.log("live-redis: no redis-server; apt-get install redis-server"));
-  server.on("error", () => process.exit(0));
-  for await (const chunk of server.stdout) if (/Ready to accept/.test(chunk.toString())) break;
-  server.stdout?.resume?.();
-  const url = `redis://127.0.0.1:${port}`;
+  const redis = await startRedis();
+  const stack = await startRedis({ isStack: true });
   const cases = [
     { title: `${WINDOW} events of ${EVENT_BYTES} B under way`, window: WINDOW, count: rounds === 1 ? 10_000 : 50_000 },
     { title: `one event of ${EVENT_BYTES} B at a time`, window: 1, count: rounds === 1 ? 1_000 : 5_000 },
@@ -170,10 +160,21 @@ async function main() {
   for (const { title, ...how } of cases) {
     console.log(`\n--- ${title}; load ${loadavg()[0].toFixed(1)}`);
     for (const number of [1, 4, 10]) {
-      const results = { bare: [], engine: [], stream: [] };
+      const results = { bare: [], engine: [], stream: [], ...(stack && how.window > 1 && { python: [] }) };
       for (let round = 0; round < rounds; round++) {
         for (const kind of shuffled(Object.keys(results))) {
-          results[kind].push(await run(kind, url, { readers: number, ...how }));
+          const isPython = kind === "python";
+          const { count } = how;
+          results[kind].push(
+            isPython
+              ? await runBlissdata(stack.url, {
+                  ...how,
+                  readers: number,
+                  bytes: EVENT_BYTES,
+                  count: Math.min(count, PYTHON_EVENTS),
+                })
+              : await run(kind, redis.url, { readers: number, ...how }),
+          );
         }
       }
       for (const [kind, list] of Object.entries(results)) {
@@ -187,9 +188,8 @@ async function main() {
       }
     }
   }
-  server.kill();
-  await once(server, "exit");
-  rmSync(directory, { recursive: true, force: true });
+  await redis.stop();
+  await stack?.stop();
 }
 
 if (process.argv[2] === "reader") process.once("message", (task) => void readers(task));
