@@ -88,7 +88,8 @@ export class LiveFile implements AsyncDisposable {
 
   /**
    * What is at a path. Links are followed. A path need not begin with the name of a scan: `/instrument/diode` is looked
-   * for in the scans as well. A scan that is named by its number, and is not prepared, is waited for.
+   * for in the scans as well. A scan that is not prepared yet is waited for: the one that is named by its number, or all if
+   * the path is in none of the others.
    *
    * @throws A {@link StorageError}: `NOT_FOUND`; `NOT_A_DIRECTORY` for a path through a dataset; `CONFLICT` if two scans
    * have it; `INVALID_DATA` for links that go in a circle, and for a layout that is wrong; `TIMED_OUT`.
@@ -283,10 +284,14 @@ export class LiveFile implements AsyncDisposable {
 
   /** A name that is not at the root: that of a scan to come, or something in the entry of a scan. */
   async #inEntries(name: string, options: WaitOptions): Promise<{ item: TreeItem; at: string } | undefined> {
-    if (await this.#waitPrepared(name, options)) {
-      const item = await this.root.child(name, options);
-      if (item !== undefined) return { item, at: `/${name}` };
-    }
+    const number = /^(\d+)\.\d+$/.exec(name)?.[1];
+    const found = number === undefined ? await this.#nowInEntries(name, options) : undefined;
+    if (found !== undefined || !(await this.#waitPrepared(number, name, options))) return found;
+    const item = await this.root.child(name, options);
+    return item === undefined ? await this.#nowInEntries(name, options) : { item, at: `/${name}` };
+  }
+
+  async #nowInEntries(name: string, options: WaitOptions): Promise<{ item: TreeItem; at: string } | undefined> {
     const hits: { item: TreeItem; at: string }[] = [];
     for (const entry of await this.root.names(options)) {
       const group = await this.root.child(entry, options);
@@ -302,17 +307,16 @@ export class LiveFile implements AsyncDisposable {
     });
   }
 
-  /** Waits for scans of this number that show nothing yet. True if there were any. */
-  async #waitPrepared(name: string, options: WaitOptions): Promise<boolean> {
-    const number = /^(\d+)\.\d+$/.exec(name)?.[1];
-    if (number === undefined || this.#store === undefined || this.#scans === undefined) return false;
+  /** Waits for scans that show nothing yet: those of a number, or all of the file. True if there were any. */
+  async #waitPrepared(number: string | undefined, name: string, options: WaitOptions): Promise<boolean> {
+    if (this.#store === undefined || this.#scans === undefined) return false;
     const path = this.path.replace(/[\\*]/g, "\\$&");
-    const query = { identity: { path, number: Number(number) }, states: [scanStates.CREATED] };
-    const { keys } = await this.#store.search(query, { signal: options.signal });
+    const identity = { path, ...(number === undefined ? {} : { number: Number(number) }) };
+    const { keys } = await this.#store.search({ identity, states: [scanStates.CREATED] }, { signal: options.signal });
     for (const key of keys) {
       const scan = await this.#store.loadScan(key, { signal: options.signal });
       if (await scan.waitState(scanStates.PREPARED, options)) continue;
-      const message = `Scan ${number} of ${this.path} was not prepared in time`;
+      const message = `Scan ${scan.identity.number ?? key} of ${this.path} was not prepared in time`;
       throw new StorageError("TIMED_OUT", message, { identifier: `/${name}`, retryable: true });
     }
     return keys.length > 0;

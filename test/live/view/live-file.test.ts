@@ -112,6 +112,22 @@ describe("paths", () => {
     expect((await waiting).name).toBe("/1.1");
   });
 
+  it("without the name of a scan, and groups without a number, are waited for until the scans are prepared", async () => {
+    const store = memoryStore();
+    const file = await LiveFile.open(store, FILE);
+    const scan = await createScan(store, { file: FILE, info: {} });
+    await expect(file.get("/instrument", { timeoutMs: 1 })).rejects.toMatchObject({ code: "TIMED_OUT" });
+    expect(await file.has("/instrument")).toBe(false);
+    const found = [file.get("/instrument"), file.get("/count_0/instrument")].map(async (item) => (await item).name);
+    const wrong = expect(file.get("/nothing")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    const attributes = { NX_class: "NXentry" };
+    const group = { type: "group", attributes, children: { instrument: GROUP } } as const;
+    scan.setInfo({ ...h5maps(FILE, { type: "group", children: { count_0: group } }) });
+    await scan.prepare();
+    expect(await Promise.all(found)).toEqual(["/count_0/instrument", "/count_0/instrument"]);
+    await wrong;
+  });
+
   it("of another file's scan are not here", async () => {
     const { file, store } = await withChildren(children);
     await startScan(store, { file: "/nowhere/other.h5", number: 2, children: {} });
