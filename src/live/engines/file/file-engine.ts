@@ -160,7 +160,7 @@ export class FileEngine implements LiveEngine {
     options: CallOptions & { readonly maxBytes?: number | undefined } = {},
   ): Promise<Page> {
     const { context } = this.#check("range", stream, options);
-    for (let missing: unknown; ; ) {
+    for (let missingAt: number | undefined; ; ) {
       const { row, entries } = this.#snapshot(stream, from, to, options.maxBytes ?? Number.POSITIVE_INFINITY);
       try {
         return await this.#turn({
@@ -170,12 +170,12 @@ export class FileEngine implements LiveEngine {
       } catch (error) {
         checkOpen(this.#closing === undefined, "The engine", context);
         if (!isStorageError(error, "NOT_FOUND")) throw error;
-        // Trimmed between the look into the index and that into the file: the index says so now.
-        if (missing !== undefined) {
+        // Trimmed between the look into the index and that into the file: the index has another floor now.
+        if (missingAt === row?.floor) {
           const message = `A segment of ${stream} is missing, and nobody has removed it`;
           throw new StorageError("CORRUPT", message, { ...context, cause: error });
         }
-        missing = error;
+        missingAt = row?.floor;
       }
     }
   }
@@ -317,7 +317,11 @@ export class FileEngine implements LiveEngine {
     this.#bounds.clear();
     const found = lookWhileOpen();
     if (found !== undefined || options.timeoutMs === 0) return await this.#turn(found);
-    return await this.#watch.during(() => this.#waiters.until(topics, lookWhileOpen, options, context));
+    return await this.#watch.during(() => {
+      // What came since, before changes were looked for, is not to be missed.
+      this.#bounds.clear();
+      return this.#waiters.until(topics, lookWhileOpen, options, context);
+    });
   }
 
   /** Reads are made in place. Whoever reads again and again still lets timers, sockets and writers have their turn. */

@@ -157,10 +157,19 @@ export class ScanRows {
 
   after(number: number, limit: number): HistoryPage {
     const sql = "SELECT * FROM scans WHERE number > ? ORDER BY number LIMIT ?";
-    const rows = this.#driver.all<ScanRow>(sql, [number, limit]);
-    const scans = rows.filter((row) => !this.#isExpired(row)).map((row) => ({ tag: tagOf(row.number), key: row.key }));
-    // All there is was seen: those that were deleted after the last one are behind too.
-    const last = rows.length < limit ? Math.max(number, this.lastNumber()) : (rows.at(-1)?.number ?? number);
+    const scans: HistoryEntry[] = [];
+    let last = number;
+    // Those whose time is over may still have rows, and hide none that follow.
+    while (scans.length < limit) {
+      const asked = limit - scans.length;
+      const rows = this.#driver.all<ScanRow>(sql, [last, asked]);
+      for (const row of rows) {
+        if (!this.#isExpired(row)) scans.push({ tag: tagOf(row.number), key: row.key });
+        last = row.number;
+      }
+      // All there is was seen: those that were deleted after the last one are behind too.
+      if (rows.length < asked) return { scans, tag: tagOf(Math.max(last, this.lastNumber())), hasGap: false };
+    }
     return { scans, tag: tagOf(last), hasGap: false };
   }
 

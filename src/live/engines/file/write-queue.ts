@@ -74,15 +74,16 @@ export class WriteQueue {
 
   /** A transaction of its own, at once; only for what {@link Write.prepare} needs. */
   async transact<T>(run: () => T): Promise<T> {
-    await this.#begin();
-    try {
-      const value = run();
-      this.#driver.run("COMMIT");
-      return value;
-    } catch (error) {
-      rollBack(this.#driver);
-      throw error;
-    }
+    return await this.#locked(() => {
+      try {
+        const value = run();
+        this.#driver.run("COMMIT");
+        return value;
+      } catch (error) {
+        rollBack(this.#driver);
+        throw error;
+      }
+    });
   }
 
   /** Takes nothing more, and resolves when what was asked for before has ended. */
@@ -106,7 +107,7 @@ export class WriteQueue {
     for (const write of group) if (await this.#prepare(write)) ready.push(write);
     if (ready.length === 0) return;
     try {
-      const outcomes = await this.#transactAll(ready);
+      const outcomes = await this.#locked(() => this.#transactAll(ready));
       for (const [i, outcome] of outcomes.entries()) {
         const write = ready[i] as Waiting;
         if ("value" in outcome) write.resolve(outcome.value);
@@ -133,8 +134,7 @@ export class WriteQueue {
     }
   }
 
-  async #transactAll(group: readonly Waiting[]): Promise<Outcome[]> {
-    await this.#begin();
+  #transactAll(group: readonly Waiting[]): Outcome[] {
     try {
       const outcomes = group.map((write) => outcomeOf(write));
       this.#hooks.beforeCommit();
@@ -148,19 +148,23 @@ export class WriteQueue {
     }
   }
 
-  /** Takes the lock. SQLite's own waiting would stop the event loop, so it is asked again and again. */
-  async #begin(): Promise<void> {
+  /**
+   * Takes the lock, and runs at once: whoever reads on this connection in between would be in the transaction. SQLite's
+   * own waiting would stop the event loop, so it is asked again and again.
+   */
+  async #locked<T>(run: () => T): Promise<T> {
     const { timeoutMs, pollMs, clock } = this.#busy;
     const started = clock.now();
     for (;;) {
       try {
         this.#driver.run("BEGIN IMMEDIATE");
-        return;
+        break;
       } catch (error) {
         if (!isBusy(error) || clock.now() - started >= timeoutMs) throw error;
       }
       await pause(clock, pollMs, undefined, {});
     }
+    return run();
   }
 }
 
