@@ -110,19 +110,32 @@ export class Retention {
   }
 
   async #cleanAll(pass: Pass): Promise<void> {
-    const there = new Map<string, TrackedScan>();
-    for await (const keys of allScans(this.#engine, pass.signal)) {
-      await this.#each(keys, pass, async (key) => {
-        const scan = this.#scans.get(key) ?? new TrackedScan(key, pass.now);
-        there.set(key, scan);
-        pass.report.scans++;
-        if (await this.#cleaner.clean(scan, pass)) this.#closed(key, "inactive", pass);
-      });
-    }
-    const gone = [...this.#scans.keys()].filter((key) => !there.has(key));
     const before = this.#scans;
+    const there = new Map<string, TrackedScan>();
+    const clean = async (key: string) => {
+      const scan = before.get(key) ?? new TrackedScan(key, pass.now);
+      there.set(key, scan);
+      pass.report.scans++;
+      if (await this.#cleaner.clean(scan, pass)) this.#closed(key, "inactive", pass);
+    };
+    for await (const keys of allScans(this.#engine, pass.signal)) await this.#each(keys, pass, clean);
+    // A history that another process has shortened is no reason to think that scans are gone, with their payloads.
+    const missing = [...before.keys()].filter((key) => !there.has(key));
+    const states = await this.#engine.getStates(missing, { signal: pass.signal });
+    const isGone = new Set(missing.filter((_, i) => states[i] === undefined));
+    await this.#each(
+      missing.filter((key) => !isGone.has(key)),
+      pass,
+      clean,
+    );
     this.#scans = there;
-    await this.#each(gone, pass, (key) => this.#cleaner.removeBlobs(before.get(key) as TrackedScan, pass));
+    await this.#each([...isGone], pass, async (key) => {
+      const scan = before.get(key) as TrackedScan;
+      // Remembered until its payloads are gone too: the next pass tries again.
+      there.set(key, scan);
+      await this.#cleaner.removeBlobs(scan, pass);
+      there.delete(key);
+    });
   }
 
   /** Lets the oldest points of all streams leave, until the store is as small as it should be. */

@@ -352,6 +352,43 @@ describe("a pass", () => {
   });
 });
 
+describe("payloads beside the engine", () => {
+  const policy = { maxPoints: 2, protectedMs: 0, closedScanMs: MINUTE, lossy: true };
+
+  test("stay while their scan is there, also if another process has shortened the history", async () => {
+    const { clock, engine, makeScan, bounds } = setup({});
+    const trims: number[] = [];
+    const blobs = { trim: async (_: string, before: number) => trims.push(before) };
+    const cleaning = new Retention(engine, policy, { clock, blobs });
+    const { writer } = await makeScan();
+    await cleaning.pass();
+    engine.scansAfter = async () => ({ scans: [], tag: "1-0", hasGap: false });
+    for (let i = 0; i < 5; i++) await writer.send(i);
+    expect(await cleaning.pass()).toMatchObject({ scans: 1, points: 3 });
+    expect([trims, (await bounds(writer))?.floor]).toEqual([[3], 3]);
+  });
+
+  test("are removed by the next pass if they could not be when their scan was gone", async () => {
+    const { clock, engine, store, makeScan } = setup({});
+    const { scan } = await makeScan();
+    let isAway = true;
+    const removed: string[] = [];
+    const trim = async (stream: string) => {
+      if (isAway) throw new Error("away");
+      removed.push(stream);
+    };
+    const cleaning = new Retention(engine, policy, { clock, blobs: { trim } });
+    await cleaning.pass();
+    await store.deleteScan(scan.key, { force: true });
+    expect((await cleaning.pass()).failed).toMatchObject([{ scan: scan.key }]);
+    isAway = false;
+    expect((await cleaning.pass()).failed).toEqual([]);
+    expect(removed).toEqual([scan.stream("data").key]);
+    await cleaning.pass();
+    expect(removed.length).toBe(1);
+  });
+});
+
 test("a policy that cannot be is refused with the member at fault", () => {
   const { engine } = setup({});
   for (const policy of [{ maxAgeMs: -1 }, { pressure: 2 }, { maxBytes: Number.NaN }]) {
