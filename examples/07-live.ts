@@ -1,10 +1,10 @@
 /** A reader's script, as for an HDF5 file: it runs the same while the scan is written, and after it has become a file. */
+import { mkdtemp } from "node:fs/promises";
 import { type DataStore, LiveFile, type ValueArray, writeHdf5 } from "sluice/live";
 import { openSession } from "sluice/session";
 
 async function script(path: string, scans: DataStore): Promise<string> {
   await using f = await LiveFile.open(scans, path);
-
   let positions = 0;
   for await (const _ of await f.dataset("/measurement/stage-x")) positions++; // waits for each, until the scan ends
 
@@ -14,11 +14,12 @@ async function script(path: string, scans: DataStore): Promise<string> {
   return `${positions} positions in ${units}, images ${images.dtype} [${images.shape}] of [${await camera.shape()}]`;
 }
 
-// The instrument. Its devices know nothing of live scans.
+// The instrument. Its devices know nothing of live scans. Each time a new folder, so that the file has one scan.
+const folder = await mkdtemp("demo-");
 const session = await openSession({
   session: "demo",
-  live: "live",
-  storage: { basePath: "data" },
+  live: `${folder}/live`,
+  storage: { basePath: `${folder}/data` },
   devices: {
     camera: { use: "simulated-camera", shape: [48, 64], frameRate: 100 },
     stage: { use: "simulated-stage", axes: ["x"] },

@@ -32,11 +32,22 @@ describe("The examples", () => {
     "06-catalogue.ts":
       "count success 5 events\ncount success 3 events\nseq_num, time, stage-x 5 rows\n" +
       "frames 5,48,64, the last one uint16 [48,64]\n",
+    "07-live.ts": ["live: ", "after:"]
+      .map((when) => `${when} 25 positions in um, images uint16 [10,20,32] of [25,48,64]\n`)
+      .join(""),
+  };
+  /** Longer ones, and those of plugins, have tests beside what they show. */
+  const elsewhere: Record<string, string> = {
+    "05-plate.ts": "test/io/plate-example.test.ts",
+    "08-external-image.ts": "test/live/plugins/examples.test.ts",
+    "09-file-fallback.ts": "test/live/plugins/examples.test.ts",
   };
 
-  it("are all here", () => {
-    // The plate is longer, and has tests of its own.
-    expect(scripts.sort()).toEqual([...Object.keys(expected), "05-plate.ts"].sort());
+  it("are all run, here or elsewhere", () => {
+    expect(scripts.sort()).toEqual([...Object.keys(expected), ...Object.keys(elsewhere)].sort());
+    for (const [name, test] of Object.entries(elsewhere)) {
+      expect(readFileSync(join(repository, test), "utf8")).toContain(`runExample("${name}"`);
+    }
   });
 
   it.each(Object.entries(expected))("%s has at most forty lines and prints what it should", async (name, output) => {
