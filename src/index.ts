@@ -35,6 +35,16 @@ export { loadPlugins, type PluginOptions } from "../registry/plugins.ts";
 export { type RegisterBackendOptions, type RegisterOptions, Registry } from "../registry/registry.ts";
 export type { BackendSetDescriptor } from "../registry/set-descriptor.ts";
 export { isUri, type ResolvedUri, resolveUri, type SplitUri, splitUri } from "../registry/uri.ts";
+export {
+  type ArrayTree,
+  type ArrayTreeSource,
+  isArrayTreeSource,
+  type NewTreeArray,
+  type NodeAttributes,
+  type TreeArray,
+  type TreeArrayNode,
+  type TreeGroupNode,
+} from "./core/array-tree.ts";
 export { BackendBase, type BackendOptions, type DirectoryEntry } from "./core/backend.ts";
 export { type BatchOptions, DEFAULT_CONCURRENCY, mapBatch } from "./core/batch.ts";
 export {
@@ -129,7 +139,6 @@ export {
   type FrameStackSource,
   isFrameStackSource,
 } from "./core/frame-stack.ts";
-export { isLiveFrameSource, type LiveFrameSource, type LiveFrames } from "./core/live-frames.ts";
 export type {
   ControllableDataWriter,
   DataWriter,
@@ -165,6 +174,7 @@ export {
   normalizeKey,
   parentKey,
 } from "./core/key.ts";
+export { isLiveFrameSource, type LiveFrameSource, type LiveFrames } from "./core/live-frames.ts";
 export { compareNatural, naturalSort } from "./core/natural-sort.ts";
 export {
   type AxisSelection,

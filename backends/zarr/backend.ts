@@ -1,5 +1,6 @@
 /** A Zarr hierarchy as a value backend. */
 import { FileBackend } from "../../src/codecs/file-backend.ts";
+import type { ArrayTree, ArrayTreeSource } from "../../src/core/array-tree.ts";
 import type { DirectoryEntry } from "../../src/core/backend.ts";
 import type { BatchOptions } from "../../src/core/batch.ts";
 import type { ByteStore, OperationOptions, TransferOptions } from "../../src/core/byte-store.ts";
@@ -14,6 +15,7 @@ import { type AxisSelection, isNdArray, type NdArray } from "../../src/core/nd-a
 import type { BackendStat, DoStatOptions } from "../../src/core/readable-backend.ts";
 import type { ArrayLevel, ReadRegionOptions, RegionSource } from "../../src/core/region.ts";
 import { type DoSaveOptions, StorageBackend } from "../../src/core/storage-backend.ts";
+import { ZarrTree } from "./array-tree.ts";
 import type { ZarrBackendOptions, ZarrBatchOptions, ZarrLoadOptions, ZarrSaveOptions } from "./backend-options.ts";
 import { castArray } from "./cast.ts";
 import { formatFor, planArray, requireGroup } from "./create.ts";
@@ -53,7 +55,10 @@ const LOOKS_AT_ONCE = 16;
  *
  * @see OpenHCS `io/zarr.py`
  */
-export class ZarrBackend extends StorageBackend implements RegionSource, FrameStackSource, LiveFrameSource {
+export class ZarrBackend
+  extends StorageBackend
+  implements RegionSource, FrameStackSource, LiveFrameSource, ArrayTreeSource
+{
   readonly key = "zarr";
   readonly capabilities: Capabilities;
   protected override readonly loadsParts = true;
@@ -133,6 +138,11 @@ export class ZarrBackend extends StorageBackend implements RegionSource, FrameSt
       const { openZarrStack } = await import("./frame-stack.ts");
       return openZarrStack(this.store, key, options, this.#layout);
     });
+  }
+
+  /** Groups, arrays and their attributes, one by one. */
+  arrayTree(root = ""): ArrayTree {
+    return new ZarrTree(this.store, root);
   }
 
   openLiveFrames(path: string, options: OperationOptions = {}): Promise<LiveFrames> {

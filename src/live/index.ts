@@ -149,5 +149,6 @@ export type {
 } from "./view/value-array.ts";
 export type { ValueDType } from "./view/value-types.ts";
 export { type WriteHdf5Options, writeHdf5 } from "./view/write-hdf5.ts";
+export { type WriteZarrOptions, writeZarr } from "./view/write-zarr.ts";
 export { View, type ViewRange } from "./view-of-points.ts";
 export { type LeaseHolder, type TakenStreams, WritableScan } from "./writable-scan.ts";

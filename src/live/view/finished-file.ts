@@ -10,7 +10,7 @@ import type { TreeFile } from "./tree.ts";
 export class FinishedFile {
   readonly #location: string;
   readonly #backends: () => Promise<BackendSet>;
-  #open: { readonly version: string; readonly file: Promise<TreeFile> } | undefined;
+  #open: { readonly version: string; readonly file: Promise<TreeFile | undefined> } | undefined;
 
   /** @param location - Path or URI. */
   constructor(location: string, backends: () => Promise<BackendSet>) {
@@ -21,7 +21,9 @@ export class FinishedFile {
   /** The file as it is now; `undefined` if there is none. */
   async current(_options: CallOptions): Promise<TreeFile | undefined> {
     const version = await this.#version();
-    if (version !== undefined && this.#open?.version === version) return await this.#open.file;
+    // Nothing is asked for again: of what is far away there is no version, and it may be there by now.
+    const known = version !== undefined && this.#open?.version === version ? await this.#open.file : undefined;
+    if (known !== undefined) return known;
     const before = this.#open;
     this.#open = undefined;
     await (await before?.file)?.close();
@@ -57,7 +59,7 @@ export class FinishedFile {
     }
   }
 
-  async #openNow(version: string): Promise<TreeFile> {
+  async #openNow(version: string): Promise<TreeFile | undefined> {
     const path = this.#path();
     if (path !== undefined && version.startsWith("file")) {
       const { openHdf5Tree } = await import("./hdf5-tree.ts");

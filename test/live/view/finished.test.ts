@@ -8,6 +8,7 @@ import type { LayoutItem } from "../../../src/live/view/layout.ts";
 import type { LiveDataset } from "../../../src/live/view/live-dataset.ts";
 import { LiveFile } from "../../../src/live/view/live-file.ts";
 import { writeHdf5 } from "../../../src/live/view/write-hdf5.ts";
+import { writeZarr } from "../../../src/live/view/write-zarr.ts";
 import type { WritableScan } from "../../../src/live/writable-scan.ts";
 import { memoryStore, startScan } from "./scans.ts";
 
@@ -251,5 +252,66 @@ describe("a file that was written as HDF5", () => {
     await writeFile(path, "no HDF5");
     await expect(LiveFile.open(undefined, path)).rejects.toMatchObject({ code: "CORRUPT" });
     await expect(LiveFile.open(undefined, join(folder, "none.h5"))).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
+describe("a file that was written as Zarr", () => {
+  it("is read by the script that reads the scan while it is there (case 53)", async () => {
+    const zarr = join(folder, "data.zarr");
+    const store = memoryStore();
+    await (await writeScan(store, join(folder, "other.h5"))).close();
+    const scan = await writeScan(store);
+    await scan.close();
+    await using live = await LiveFile.open(store, path, { finished: zarr });
+    const before = await script(live);
+    expect(await writeZarr(live, { to: zarr })).toEqual(["1.1"]);
+    expect(await script(live)).toEqual(before);
+    await store.deleteScan(scan.key);
+    expect(await script(live)).toEqual(before);
+    expect((await readdir(folder)).sort()).toEqual(["data.zarr", "raw.bin"]);
+    await using others = await LiveFile.open(store, join(folder, "other.h5"));
+    await writeHdf5(others);
+    await using afterwards = await LiveFile.open(undefined, path, { finished: zarr });
+    expect(await script(afterwards)).toEqual(before);
+  });
+
+  it("gets further scans, and keeps those that it has; what fails leaves nothing", async () => {
+    const zarr = join(folder, "data.zarr");
+    const store = memoryStore();
+    await using file = await LiveFile.open(store, zarr);
+    const first = await startScan(store, { file: zarr, number: 1, children: { a: 1 } });
+    await first.close();
+    await writeZarr(file);
+    await store.deleteScan(first.key);
+    const bad = { b: { type: "stream", stream: "missing" } } as const;
+    const second = await startScan(store, { file: zarr, number: 2, children: bad });
+    await expect(writeZarr(file)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await store.deleteScan(second.key, { force: true });
+    await (await startScan(store, { file: zarr, number: 3, children: { c: 3 } })).close();
+    expect(await writeZarr(file)).toEqual(["3.1"]);
+    expect([await file.keys(), await readdir(folder)]).toEqual([["1.1", "3.1"], ["data.zarr"]]);
+    await using afterwards = await LiveFile.open(undefined, zarr);
+    expect(await (await afterwards.dataset("/1.1/a")).read()).toBe(1n);
+    await expect(writeZarr(file, { ifExists: "error" })).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+  });
+
+  it("has much text as bytes", async () => {
+    const zarr = join(folder, "data.zarr");
+    const store = memoryStore();
+    await using file = await LiveFile.open(store, zarr);
+    const scan = await startScan(store, {
+      file: zarr,
+      children: { notes: { type: "stream", stream: "notes" } },
+      streams: { notes: { type: "json" } },
+    });
+    const texts = Array.from({ length: 300 }, (_, i) => ({ i, text: "ü".repeat(i) }));
+    for (const text of texts) await scan.writer("notes").sendNoWait(text);
+    await scan.close();
+    await writeZarr(file);
+    await using afterwards = await LiveFile.open(undefined, zarr);
+    const notes = await afterwards.dataset("/1.1/notes");
+    expect([notes.dtype, await notes.shape()]).toEqual(["string", [300]]);
+    const part = (await notes.select("10:200:95")) as unknown as { data: string[] };
+    expect(part.data.map((text) => JSON.parse(text) as unknown)).toEqual([texts[10], texts[105]]);
   });
 });

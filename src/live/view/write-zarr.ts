@@ -1,0 +1,81 @@
+/** Writes a file of scans as a Zarr hierarchy. */
+import { randomUUID } from "node:crypto";
+import { basename, dirname, resolve } from "node:path";
+import type { BackendSet } from "../../../registry/backend-set.ts";
+import { StorageError } from "../../core/errors.ts";
+import type { CallOptions } from "../engine.ts";
+import type { LiveFile } from "./live-file.ts";
+import { isUri } from "./stored-files.ts";
+import { writeTree } from "./tree-writer.ts";
+import { openTreeBackend } from "./zarr-tree.ts";
+import { attributesOf, ZarrTreeWriter } from "./zarr-tree-writer.ts";
+
+/** Options of {@link writeZarr}. */
+export interface WriteZarrOptions extends CallOptions {
+  /** Path or URI of the hierarchy: `"/data/scans.zarr"`, `"s3://bucket/scans.zarr"`. Default: path of the view. */
+  readonly to?: string | undefined;
+  /** Groups at the root to write, such as `"1.1"`. Default: all that are there now. */
+  readonly names?: readonly string[] | undefined;
+  /** What if a hierarchy is there: `"add"` keeps what it has, and adds groups that it has not. Default `"add"`. */
+  readonly ifExists?: "add" | "error" | undefined;
+  /** Opens the place. Default: a set of its own. */
+  readonly backends?: BackendSet | undefined;
+}
+
+/**
+ * Writes scans as Zarr v3. Streams that are still written are followed to their end; numbers are moved in pieces of
+ * 16 MiB at most. Datasets in other files and virtual ones become plain arrays. What Zarr has not stands in attributes
+ * of groups, as layouts write it: links as `sluice_link`, text, complex numbers and records as `sluice_value`.
+ *
+ * Each scan is written beside the hierarchy, under a name of its own, and moved to its place when it is whole: on a disk
+ * in one step.
+ *
+ * @returns Names of the groups that were written.
+ * @throws A {@link StorageError}: `ALREADY_EXISTS`, `INVALID_KEY` for the root of a bucket, what reading a dataset and what the store throws.
+ */
+export async function writeZarr(file: LiveFile, options: WriteZarrOptions = {}): Promise<readonly string[]> {
+  const { signal, ifExists = "add", to = file.path } = options;
+  if (options.backends !== undefined) return await write(options.backends);
+  const { BackendSet, createRegistry } = await import("../../../registry/index.ts");
+  const backends = new BackendSet(createRegistry());
+  try {
+    return await write(backends);
+  } finally {
+    await backends.close();
+  }
+
+  async function write(set: BackendSet): Promise<readonly string[]> {
+    const { folder, name } = placeOf(to);
+    const backend = await openTreeBackend(folder, set);
+    const draft = `.${name}.sluice-new-${randomUUID().slice(0, 8)}`;
+    const tree = backend.arrayTree(name);
+    try {
+      const there = await tree.node("", { signal });
+      if (there !== undefined && (ifExists === "error" || there.kind === "array")) {
+        const message = `${to} exists; pass ifExists: "add" if it is such a hierarchy, or another path`;
+        throw new StorageError("ALREADY_EXISTS", message, { operation: "writeZarr", identifier: to });
+      }
+      const before = new Set(there?.kind === "group" ? await there.names({ signal }) : []);
+      const names = (options.names ?? (await file.keys({ signal }))).filter((group) => !before.has(group));
+      const made = backend.arrayTree(draft);
+      await made.createGroup("", {}, { signal });
+      await writeTree(file.root, "/", new ZarrTreeWriter(made, { signal }), { signal }, names);
+      await tree.createGroup("", attributesOf(file.root.attributes), { signal });
+      for (const group of names) await backend.move(`${draft}/${group}`, `${name}/${group}`, { signal });
+      return names;
+    } finally {
+      if (await backend.isDir(draft)) await backend.deleteAll(draft);
+      await backend.close();
+    }
+  }
+}
+
+/** The folder that a hierarchy is in, and its name there. */
+function placeOf(to: string): { readonly folder: string; readonly name: string } {
+  if (!isUri(to)) return { folder: dirname(resolve(to)), name: basename(resolve(to)) };
+  const at = to.replace(/\/+$/, "");
+  const [, folder, name] = /^([a-z][a-z0-9+.-]*:\/\/.*)\/([^/]+)$/i.exec(at) ?? [];
+  if (folder !== undefined && name !== undefined) return { folder, name: decodeURIComponent(name) };
+  const message = `${to} names no place within a store; s3://bucket/scans.zarr would`;
+  throw new StorageError("INVALID_KEY", message, { operation: "writeZarr", identifier: to });
+}
