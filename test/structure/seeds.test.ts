@@ -26,6 +26,21 @@ const seedNames: Readonly<Record<string, readonly string[]>> = {
     StorageBackend.exists StreamingBackend requires_filesystem_validation AutoRegisterMeta _backend_type
     StorageResolutionError create_storage_registry storage_registry storage_registry.keys storage_registry.values
     storage_registry.items ensure_storage_registry get_backend reset_memory_backend`.split(/\s+/),
+  resonance: `RunWriter RunWriter.open RunWriter.open_run RunWriter.open_stream RunWriter.write_event
+    RunWriter.write_image RunWriter.close_run RunWriter.close RunWriter._sample RunWriter._run_uid
+    SampleMetadata data_keys exit_status IndexWriter IndexWriter.ensure_schema IndexWriter.register_researcher
+    IndexWriter.register_beamtime IndexWriter.index_run`.split(/\s+/),
+  blissdata: `DataStore DataStore.create_scan DataStore.load_scan DataStore.get_last_scan
+    DataStore.get_next_scan DataStore.search_existing_scans DataStore.get_scans_state DataStore.delete_scan
+    ESRFIdentityModel Scan Scan.info Scan.state Scan.streams Scan.update Scan.create_stream
+    Scan.get_writer_stream Scan.prepare Scan.start Scan.stop Scan.close ScanState Stream Stream.make_definition
+    Stream.send Stream.join Stream.seal Stream.is_sealed Stream.wait_seal len(stream) stream[i] stream[a:b]
+    Stream.cursor Cursor.read last_only CursorGroup CursorGroup.read View View.index View.last_index
+    View.get_data ScanStream LimaStream Hdf5BackedStream MissingPluginStream EndOfStream IndexNotYetThereError
+    IndexNoMoreThereError IndexWontBeThereError NoScanAvailable ScanNotFoundError UnauthorizeStateTransition
+    File File[path] Group Dataset dataset[0:10] scan.info["mapping"] scan.info["h5maps"] RAW STREAM ScanInfoDict
+    ChainDict ChannelDict DeviceDict SequenceDict blissdata/schemas --cleaning-threshold --protected-history
+    --monitoring-period --inactive-scan-deletion --closed-scan-deletion`.split(/\s+/),
 };
 
 interface Row {
