@@ -1,4 +1,5 @@
 /** Keeps large frames beside the engine, so that an event is a reference to them. */
+import { StorageError } from "../../core/errors.ts";
 import type { NdArray } from "../../core/nd-array.ts";
 import { arrayToBytes, byteLengthOf, sliceArray } from "../../core/nd-array.ts";
 import type { FrameKind, FrameReference } from "../encoding/frames.ts";
@@ -124,9 +125,17 @@ export function frameBytes(frame: NdArray, { endian }: FrameKind): Uint8Array {
   return arrayToBytes(frame, endian);
 }
 
-/** The name of what belongs to a stream: the key, with what no file name may have percent-encoded. */
+/**
+ * The name of what belongs to a stream: the key, with what no file name may have percent-encoded. Keys come from whoever
+ * writes into the engine, and none leads out of the place.
+ *
+ * @throws A {@link StorageError} `INVALID_KEY` for a key that can have no name.
+ */
 export function blobFolder(stream: string): string {
-  return encodeURIComponent(stream);
+  if (stream === "" || /\p{Surrogate}/u.test(stream)) {
+    throw new StorageError("INVALID_KEY", `${JSON.stringify(stream)} is no key of a stream`, { identifier: stream });
+  }
+  return /^\.+$/.test(stream) ? "%2E".repeat(stream.length) : encodeURIComponent(stream);
 }
 
 /** A sequence as part of a name: names sort as the numbers do. */

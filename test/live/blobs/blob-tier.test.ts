@@ -1,12 +1,12 @@
 /** Frames that are too large for an event: stored beside it, before it, and removed behind it. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { BackendSet } from "../../../registry/backend-set.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
 import { StorageError } from "../../../src/core/errors.ts";
@@ -15,7 +15,7 @@ import { type BlobPlace, BlobTier } from "../../../src/live/blobs/blob-tier.ts";
 import { frameReader } from "../../../src/live/blobs/frame-reader.ts";
 import { type OpenBlobTierOptions, openBlobTier } from "../../../src/live/blobs/open-blob-tier.ts";
 import { DataStore } from "../../../src/live/data-store.ts";
-import { referencesOf } from "../../../src/live/encoding/frames.ts";
+import { type FrameReference, referencesOf } from "../../../src/live/encoding/frames.ts";
 import { MemoryEngine } from "../../../src/live/engines/memory.ts";
 import { openRedisEngine } from "../../../src/live/engines/redis/index.ts";
 import type { Stream } from "../../../src/live/stream.ts";
@@ -291,3 +291,27 @@ describe.skipIf(!hasRedis)("a producer that is killed", () => {
     expect(valuesOf(read)).toEqual(Array.from({ length }, (_, i) => i));
   });
 });
+
+test.each(["segment files", "a byte store"])(
+  "frames in %s stay in their place, whatever the key of their stream",
+  async (place) => {
+    const options = place === "segment files" ? { root: join(root, "place") } : { backend: "place" };
+    await using set = new BackendSet(createRegistry(), { place: { use: "disk", root: join(root, "place") } });
+    await using blobs = await openBlobTier({ ...options, inlineBytes: 0 }, set);
+    const kind = { shape, dtype: "uint16", endian: "little" } as const;
+    // What a tier takes for a file of a stream, had the key led there.
+    const others = ["0000000000000000-00000000.seg", "0000000000000000"].map((name) => join(root, name));
+    for (const path of others) await writeFile(path, "of somebody else");
+    for (const key of ["..", ".", "a/../..", "/", "*"]) {
+      const [reference] = (await blobs.put(key, frame(1), kind, 0)) as readonly FrameReference[];
+      expect(dirname(dirname(fileURLToPath(reference?.uri ?? "")))).toBe(join(root, "place"));
+      await blobs.trim(key, Number.MAX_SAFE_INTEGER);
+      await blobs.end(key);
+    }
+    for (const key of ["", "\ud800"]) {
+      expect(await failureOf(blobs.put(key, frame(1), kind, 0))).toMatchObject({ code: "INVALID_KEY" });
+      expect(await failureOf(blobs.trim(key, Number.MAX_SAFE_INTEGER))).toMatchObject({ code: "INVALID_KEY" });
+    }
+    for (const path of others) expect(await readFile(path, "utf8")).toBe("of somebody else");
+  },
+);
