@@ -101,7 +101,7 @@ export class WritableScan extends Scan implements AsyncDisposable {
    * @param definitions - By name.
    * @param options - `info`: takes the place of the info in the same step. The others are for all of the streams.
    * @throws A {@link StorageError}: `CONFLICT` unless the scan is PREPARED or STARTED, `ALREADY_EXISTS`, and what plugins
-   * have to say; no stream is declared then.
+   * have to say; no stream is declared then, and the info is what it was.
    */
   async addStreams(
     definitions: Readonly<Record<string, StreamDefinition>>,
@@ -112,6 +112,7 @@ export class WritableScan extends Scan implements AsyncDisposable {
       const message = `Streams are added to a scan that is PREPARED or STARTED; this one is ${this.stateName}`;
       throw new StorageError("CONFLICT", message, { operation: "addStreams", identifier: this.key });
     }
+    const infoBefore = this.#newInfo;
     if (info !== undefined) this.setInfo(info);
     const added: Record<string, StreamWriter> = {};
     try {
@@ -125,6 +126,7 @@ export class WritableScan extends Scan implements AsyncDisposable {
         this.#writers.delete(name);
         delete this.#declared[name];
       }
+      this.#newInfo = infoBefore;
       throw error;
     }
   }
