@@ -364,7 +364,7 @@ describe("An engine that is away", () => {
   it("costs bounded memory: a stream ends where its points do not fit any more", async () => {
     const clock = new FakeClock();
     const engine = new Flaky();
-    const { store, recorder, run } = recording({ clock, retryMs: 1000, maxWaitingBytes: 1600 }, engine);
+    const { store, recorder, run } = recording({ clock, retryMs: 1000, maxWaitingBytes: 6400 }, engine);
     await run.start();
     await run.describe({ dataKeys: { x: number } });
     for (let i = 0; i < 500; i++) await run.event("primary", { x: reading(i) });

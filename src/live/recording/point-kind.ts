@@ -13,7 +13,8 @@ export interface PointKind {
   /** Axes of one point. */
   readonly rank: number;
   /**
-   * One value as a point, and the bytes that it takes while it waits.
+   * One value as a point, and the bytes of memory that it takes while it waits: of small points most is not the value. It
+   * shares nothing with the value.
    *
    * @throws A {@link StorageError} `INVALID_DATA` for a value that is not of this kind.
    */
@@ -58,30 +59,63 @@ function dtypeOf({ dtype, dtype_numpy: typestr }: Pick<DataKey, "dtype" | "dtype
   }
 }
 
+/** Memory that a list takes for each of its members, with room to grow, and one that is no float64 beside it. */
+const SLOT_BYTES = 32;
+const MEMBER_BYTES = 32;
+
+/** Memory of an array beside its elements. */
+const ARRAY_BYTES = 384;
+
+/** They wait as text, which is smaller than what it says, and which nobody changes. */
 const jsonPoints: PointKind = {
   definition: { type: "json" },
   rank: 0,
   take: (value) => {
-    const point = value ?? null;
-    return { point: point as JsonValue, bytes: toJson(point, "The value").length };
+    const point = toJson(value ?? null, "The value");
+    return { point, bytes: SLOT_BYTES + MEMBER_BYTES + 2 * point.length };
   },
-  joined: (points) => points,
-  join: (points) => points,
+  joined: parsed,
+  join: parsed,
 };
 
+function parsed(points: readonly unknown[]): JsonValue[] {
+  return points.map((point) => JSON.parse(point as string) as JsonValue);
+}
+
+/** Numbers wait as they are: an array for each would take ten times as much. */
+function scalarPoints(dtype: DType): PointKind {
+  const joined = (points: readonly unknown[]): NdArray => {
+    const array = zeros([points.length], dtype);
+    points.forEach((point, i) => {
+      array.data[i] = point as never;
+    });
+    return array;
+  };
+  const { kind, itemSize } = dtypes[dtype];
+  const bytes = SLOT_BYTES + (kind !== "f" && itemSize === 8 ? MEMBER_BYTES : 0);
+  return {
+    definition: { dtype, shape: [] },
+    rank: 0,
+    take: (value) => ({ point: elementOf(value, dtype), bytes }),
+    joined,
+    join: (points) => [joined(points)],
+  };
+}
+
 function numericPoints(dtype: DType, shape: readonly number[]): PointKind {
+  if (shape.length === 0) return scalarPoints(dtype);
   const { itemSize } = dtypes[dtype];
   const isVarying = shape.includes(-1);
   return {
     definition: { dtype, shape },
     rank: shape.length,
     take: (value) => {
-      const own = shape.length === 0 ? [] : shapeOf(value);
+      const own = shapeOf(value);
       const fits = own.length === shape.length && shape.every((length, axis) => length === -1 || length === own[axis]);
       if (!fits) throw invalid(`Values of shape [${shape.join(", ")}] were expected, got [${own.join(", ")}]`);
       const point = zeros(own, dtype);
       fill(point.data, value, own, 0, dtype);
-      return { point, bytes: Math.max(sizeOf(own) * itemSize, 8) };
+      return { point, bytes: ARRAY_BYTES + sizeOf(own) * itemSize };
     },
     joined: (points) => (isVarying ? points : concatenated(points as NdArray[], shape, dtype)),
     join: (points) => (isVarying ? points : [concatenated(points as NdArray[], shape, dtype)]),

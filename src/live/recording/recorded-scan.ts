@@ -18,12 +18,12 @@ import {
   RecordedStream,
   type RecordingContext,
 } from "./recorded-stream.ts";
-import { type RecordedRun, scanInfo } from "./scan-info.ts";
+import { type RecordedRun, scanInfo, startProblem } from "./scan-info.ts";
 import { watchSource } from "./watch-source.ts";
 
 /** What a run is recorded with. */
 export interface RecordedScanOptions extends RecordingContext {
-  readonly run: Omit<RecordedRun, "keys" | "configuration" | "endTime" | "endReason">;
+  readonly run: Omit<RecordedRun, "keys" | "configuration" | "hasStart" | "endTime" | "endReason">;
   readonly leaseMs: number | undefined;
   /** Writers of which frames may come. */
   readonly writers: () => Iterable<FrameWriter>;
@@ -36,6 +36,11 @@ export interface RecordedEnd {
   readonly reason: string;
   /** Seconds since 1970. */
   readonly time: number;
+}
+
+interface DescribedKey {
+  readonly key: RecordedKey;
+  readonly stream: RecordedStream;
 }
 
 const reasons: Readonly<Record<RunStop["exit_status"], string>> = {
@@ -53,8 +58,10 @@ export class RecordedScan {
   readonly #options: RecordedScanOptions;
   readonly #keys: RecordedKey[] = [];
   readonly #streams = new Map<string, RecordedStream>();
-  /** Keys of each descriptor. */
-  readonly #described = new Map<string, readonly RecordedKey[]>();
+  /** What became no stream of its own, so that what readers lack of it is counted. */
+  readonly #refused: RecordedStream[] = [];
+  /** Keys of each descriptor, with the streams that their points go to. */
+  readonly #described = new Map<string, readonly DescribedKey[]>();
   readonly #resources = new Map<string, { readonly key: string; readonly place: FramePlace }>();
   readonly #watched: { readonly stream: RecordedStream; readonly place: FramePlace; readonly source: SourceInfo }[] =
     [];
@@ -66,9 +73,15 @@ export class RecordedScan {
   #failure: StorageError | undefined;
   #end: RecordedEnd | undefined;
 
+  /** False: the start document is too long for the info. */
+  readonly #hasStart: boolean;
+
   constructor(store: DataStore, options: RecordedScanOptions) {
     this.#store = store;
     this.#options = options;
+    const problem = startProblem(this.start, store.engine.capabilities.maxInfoBytes);
+    this.#hasStart = problem === undefined;
+    if (problem !== undefined) options.onError(problem);
     this.#step(async () => {
       const { run, leaseMs } = this.#options;
       this.#scan = await this.#store.createScan(run.identity, { info: this.#info(), leaseMs });
@@ -87,12 +100,17 @@ export class RecordedScan {
 
   /** Why not all of it is there: the first failure that did not pass. */
   get failure(): StorageError | undefined {
-    return this.#failure ?? [...this.#streams.values()].find(({ broken }) => broken !== undefined)?.broken;
+    return this.#failure ?? this.#all().find(({ broken }) => broken !== undefined)?.broken;
   }
 
   /** How much readers have of each stream. */
   get points(): Readonly<Record<string, RecordedPoints>> {
-    return Object.fromEntries([...this.#streams].map(([name, stream]) => [name, stream.points]));
+    const points: Record<string, RecordedPoints> = {};
+    for (const { name, points: own } of this.#all()) {
+      const { sent = 0, missing = 0 } = points[name] ?? {};
+      points[name] = { sent: sent + own.sent, missing: missing + own.missing };
+    }
+    return points;
   }
 
   /** True once the scan is CLOSED, or cannot be any more. */
@@ -103,30 +121,21 @@ export class RecordedScan {
   describe(descriptor: EventDescriptor): void {
     const keys = recordedKeys(descriptor, (key) => this.#sourceOf(key)?.source, this.#options.onError);
     const added: RecordedStream[] = [];
-    this.#described.set(descriptor.uid, keys);
-    for (const key of keys) {
-      if (this.#streams.has(key.name)) {
-        const message = `Two data keys of the run would be the stream "${key.name}"; the second becomes none`;
-        this.#options.onError(
-          new StorageError("ALREADY_EXISTS", message, { operation: "record", identifier: key.name }),
-        );
-        continue;
-      }
-      const stream = new RecordedStream(key.name, this.#definitionOf(key), key.kind, this.#options);
-      this.#keys.push(key);
-      this.#streams.set(key.name, stream);
-      added.push(stream);
-      if (key.kind === undefined) this.#watch(key, stream);
-    }
+    const described = keys.map((key) => ({ key, stream: this.#streamOf(key, added) }));
+    this.#described.set(descriptor.uid, described);
     this.#configuration = { ...descriptor.configuration, ...this.#configuration };
     const info = this.#info();
-    this.#step(() => this.#declare(added, info));
+    this.#step(
+      () => this.#declare(added, info),
+      (error) => {
+        for (const stream of added) stream.fail(error);
+      },
+    );
   }
 
   event({ descriptor, data, time }: EventDocument): void {
-    const keys = this.#described.get(descriptor) ?? [];
-    for (const { name, field, kind } of keys) {
-      if (kind !== undefined) this.#streams.get(name)?.value(field === undefined ? time : data[field]);
+    for (const { key, stream } of this.#described.get(descriptor) ?? []) {
+      if (key.kind !== undefined) stream.value(key.field === undefined ? time : data[key.field]);
     }
     this.#data();
   }
@@ -138,10 +147,11 @@ export class RecordedScan {
     }
     const resource = this.#resources.get(document.stream_resource);
     const keys = this.#described.get(document.descriptor) ?? [];
-    const key = keys.find(({ field, kind }) => kind === undefined && field === resource?.key);
-    if (resource === undefined || key === undefined) return;
+    const described = keys.find(({ key }) => key.kind === undefined && key.field === resource?.key);
+    if (resource === undefined || described === undefined) return;
+    const { key, stream } = described;
     const { start, stop } = document.indices;
-    this.#streams.get(key.name)?.frames(resource.place, start * key.perEvent, stop * key.perEvent);
+    stream.frames(resource.place, start * key.perEvent, stop * key.perEvent);
     this.#data();
   }
 
@@ -162,12 +172,13 @@ export class RecordedScan {
     this.#step(async () => {
       await this.#settled();
       const scan = this.#scan as WritableScan;
-      const isLost = [...this.#streams.values()].some(({ broken }) => broken !== undefined);
+      const isLost = this.#all().some(({ broken }) => broken !== undefined);
       if (scan.state === scanStates.STARTED) await scan.stop();
       const endReason = isLost && end.reason === endReasons.SUCCESS ? endReasons.FAILURE : end.reason;
       scan.setInfo(this.#info({ endTime: end.time, endReason }));
       await scan.close({ endReason });
     });
+    this.#steps = this.#steps.then(() => this.#closeFailed());
   }
 
   /** Says that the documents of the run are safely in their file. */
@@ -191,6 +202,47 @@ export class RecordedScan {
   giveUp(error: StorageError): void {
     this.#unwatch.abort();
     this.#fail(error);
+    // Nobody renews its lease any more: others find that its writer is lost.
+    void this.#scan?.release().catch((failure: unknown) => {
+      this.#options.onError(toStorageError(failure, { operation: "record", identifier: this.key }));
+    });
+  }
+
+  #all(): RecordedStream[] {
+    return [...this.#streams.values(), ...this.#refused];
+  }
+
+  /** The stream that points of a key go to: its own, or that of a descriptor before this one. */
+  #streamOf(key: RecordedKey, added: RecordedStream[]): RecordedStream {
+    const { name, kind, stream: of, field } = key;
+    const definition = this.#definitionOf(key);
+    const known = this.#streams.get(name);
+    const stream = new RecordedStream(name, definition, kind, this.#options);
+    if (known === undefined) {
+      this.#keys.push(key);
+      this.#streams.set(name, stream);
+      added.push(stream);
+      if (kind === undefined) this.#watch(key, stream);
+      return stream;
+    }
+    const isSameKey = this.#keys.some((each) => each.name === name && each.stream === of && each.field === field);
+    if (isSameKey && JSON.stringify(known.definition) === JSON.stringify(definition)) return known;
+    const message = `Two data keys of the run would be the stream "${name}"; the second becomes none`;
+    stream.fail(new StorageError("ALREADY_EXISTS", message, { operation: "record", identifier: name }));
+    this.#refused.push(stream);
+    return stream;
+  }
+
+  /** Closes what cannot go on, so that its readers wait no longer. */
+  async #closeFailed(): Promise<void> {
+    const scan = this.#scan;
+    if (this.#failure === undefined || scan === undefined || scan.state === scanStates.CLOSED) return;
+    if (this.#options.signal.aborted) return;
+    try {
+      await scan.close({ endReason: endReasons.FAILURE });
+    } catch (error) {
+      this.#options.onError(toStorageError(error, { operation: "record", identifier: scan.key }));
+    }
   }
 
   async #settled(): Promise<void> {
@@ -221,8 +273,12 @@ export class RecordedScan {
     });
   }
 
-  /** Does the next thing, when what came before is done, until it is done or cannot be. */
-  #step(run: () => Promise<void>): void {
+  /**
+   * Does the next thing, when what came before is done, until it is done or cannot be.
+   *
+   * @param onFailure - Told why it cannot. Default: nothing of the scan goes on then.
+   */
+  #step(run: () => Promise<void>, onFailure = (error: StorageError) => this.#fail(error)): void {
     const { clock, retryMs, signal, onError } = this.#options;
     this.#steps = this.#steps.then(async () => {
       while (this.#failure === undefined) {
@@ -230,7 +286,7 @@ export class RecordedScan {
           return await run();
         } catch (error) {
           const failure = toStorageError(error, { operation: "record", identifier: this.#scan?.key });
-          if (!mayPass(failure)) return this.#fail(failure);
+          if (!mayPass(failure)) return onFailure(failure);
           onError(failure);
           await pause(clock, retryMs, signal, { operation: "record" }).catch(() => this.#fail(failure));
         }
@@ -246,7 +302,8 @@ export class RecordedScan {
 
   #info(end: { readonly endTime?: number; readonly endReason?: string } = {}): JsonObject {
     const { run } = this.#options;
-    return scanInfo({ ...run, keys: this.#keys, configuration: this.#configuration, ...end });
+    const known = { keys: this.#keys, configuration: this.#configuration, hasStart: this.#hasStart };
+    return scanInfo({ ...run, ...known, ...end });
   }
 
   #sourceOf(key: string) {

@@ -53,7 +53,9 @@ export class RecordedStream {
   readonly definition: StreamDefinition;
   readonly #kind: PointKind | undefined;
   readonly #context: RecordingContext;
-  readonly #points: { readonly point: unknown; readonly bytes: number }[] = [];
+  /** What waits, and the memory that each takes: two lists of numbers are a fraction of one of objects. */
+  readonly #points: unknown[] = [];
+  readonly #sizes: number[] = [];
   readonly #frames: FrameRun[] = [];
   #writer: StreamWriter | undefined;
   /** Points that came. */
@@ -93,9 +95,10 @@ export class RecordedStream {
     this.#known++;
     if (this.#broken !== undefined) return;
     try {
-      const taken = (this.#kind as PointKind).take(value);
-      if (!this.#context.waiting.take(taken.bytes)) throw this.#full();
-      this.#points.push(taken);
+      const { point, bytes } = (this.#kind as PointKind).take(value);
+      if (!this.#context.waiting.take(bytes)) throw this.#full();
+      this.#points.push(point);
+      this.#sizes.push(bytes);
       this.#wake();
     } catch (error) {
       // What waits is right, and is still sent.
@@ -181,21 +184,25 @@ export class RecordedStream {
     await Promise.all(batch.data.map((data) => writer.send(data)));
     this.#sent += batch.count;
     if (this.#kind === undefined) return;
-    const gone = this.#points.splice(0, batch.count);
-    this.#context.waiting.give(gone.reduce((sum, { bytes }) => sum + bytes, 0));
+    this.#forget(batch.count);
+  }
+
+  /** Gives back the memory of the first points that wait. */
+  #forget(count: number): void {
+    this.#points.splice(0, count);
+    this.#context.waiting.give(this.#sizes.splice(0, count).reduce((sum, bytes) => sum + bytes, 0));
   }
 
   #next(): Batch {
     if (this.#kind === undefined) return this.#nextFrames();
     let count = 0;
     let bytes = 0;
-    for (const point of this.#points) {
-      if (count === ENTRY_POINTS || (count > 0 && bytes + point.bytes > SEND_BYTES)) break;
+    for (const size of this.#sizes) {
+      if (count === ENTRY_POINTS || (count > 0 && bytes + size > SEND_BYTES)) break;
       count++;
-      bytes += point.bytes;
+      bytes += size;
     }
-    const points = this.#points.slice(0, count).map(({ point }) => point);
-    return { data: count === 0 ? [] : this.#kind.join(points), count };
+    return { data: count === 0 ? [] : this.#kind.join(this.#points.slice(0, count)), count };
   }
 
   #nextFrames(): Batch {
@@ -231,8 +238,7 @@ export class RecordedStream {
 
   /** Forgets what waits. */
   #drop(): void {
-    this.#context.waiting.give(this.#points.reduce((sum, { bytes }) => sum + bytes, 0));
-    this.#points.length = 0;
+    this.#forget(this.#points.length);
     this.#durable = 0;
   }
 

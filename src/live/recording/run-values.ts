@@ -10,8 +10,16 @@ import type { CallOptions } from "../engine.ts";
 /** Files that are kept, those that were used last. */
 const KEPT_FILES = 4;
 
+type Values = Pick<EventDocument, "time" | "data">;
+
+/** Events that follow each other and have the same descriptor. */
+interface EventRun {
+  readonly descriptor: EventDescriptor;
+  readonly events: Values[];
+}
+
 /** The events of one file, by the name of their bluesky stream. */
-type RunEvents = ReadonlyMap<string, readonly Pick<EventDocument, "time" | "data">[]>;
+type RunEvents = ReadonlyMap<string, readonly EventRun[]>;
 
 /** Reads files of documents, one JSON line each, as `DocumentFile` writes them. */
 export class RunValues {
@@ -35,11 +43,19 @@ export class RunValues {
     [from, to]: readonly [number, number],
     options: CallOptions,
   ): Promise<unknown[]> {
-    const events = (await this.#events(uri, options)).get(stream) ?? [];
-    if (events.length >= to) {
-      return events.slice(from, to).map(({ time, data }) => (field === undefined ? time : data[field]));
+    const runs = (await this.#events(uri, options)).get(stream) ?? [];
+    const points: unknown[] = [];
+    let length = 0;
+    for (const { descriptor, events } of runs) {
+      // A later descriptor may have more keys: their points begin with its events.
+      if (field !== undefined && !Object.hasOwn(descriptor.data_keys, field)) continue;
+      for (const { time, data } of events.slice(Math.max(from - length, 0), Math.max(to - length, 0))) {
+        points.push(field === undefined ? time : data[field]);
+      }
+      length += events.length;
     }
-    const message = `${uri} has ${events.length} events of "${stream}", not ${to}`;
+    if (length >= to) return points;
+    const message = `${uri} has ${length} points of "${field ?? "time"}" in "${stream}", not ${to}`;
     throw new StorageError("NOT_FOUND", message, { operation: "read", identifier: uri });
   }
 
@@ -66,20 +82,23 @@ export class RunValues {
   }
 }
 
-function parse(bytes: Uint8Array, uri: string): RunEvents {
+function parse(bytes: Uint8Array, file: string): RunEvents {
   // A process that was killed may have left a part of a line, which nobody was told of.
   const lines = new TextDecoder().decode(bytes).split("\n").slice(0, -1);
-  const names = new Map<string, string>();
-  const events = new Map<string, Pick<EventDocument, "time" | "data">[]>();
+  const descriptors = new Map<string, EventDescriptor>();
+  const events = new Map<string, EventRun[]>();
   for (const [i, line] of lines.entries()) {
-    const { name, doc } = documentOf(line, `Line ${i + 1} of ${uri}`);
-    if (name === "descriptor") names.set((doc as EventDescriptor).uid, (doc as EventDescriptor).name);
+    const { name, doc } = documentOf(line, `Line ${i + 1} of ${file}`);
+    if (name === "descriptor") descriptors.set((doc as EventDescriptor).uid, doc as EventDescriptor);
     if (name !== "event") continue;
-    const { descriptor, time, data } = doc as EventDocument;
-    const stream = names.get(descriptor) ?? "";
-    const own = events.get(stream);
-    if (own === undefined) events.set(stream, [{ time, data }]);
-    else own.push({ time, data });
+    const { descriptor: uid, time, data } = doc as EventDocument;
+    const descriptor = descriptors.get(uid);
+    if (descriptor === undefined) throw corrupt(`The event of line ${i + 1} of ${file} has no descriptor before it`);
+    const runs = events.get(descriptor.name) ?? [];
+    events.set(descriptor.name, runs);
+    const last = runs.at(-1);
+    if (last?.descriptor === descriptor) last.events.push({ time, data });
+    else runs.push({ descriptor, events: [{ time, data }] });
   }
   return events;
 }
@@ -89,8 +108,12 @@ function documentOf(line: string, what: string): { readonly name: unknown; reado
   try {
     value = JSON.parse(line);
   } catch (cause) {
-    throw new StorageError("CORRUPT", `${what} is no document`, { operation: "read", cause });
+    throw corrupt(`${what} is no document`, cause);
   }
   if (typeof value === "object" && value !== null && "name" in value && "doc" in value) return value;
-  throw new StorageError("CORRUPT", `${what} is no document`, { operation: "read" });
+  throw corrupt(`${what} is no document`);
+}
+
+function corrupt(message: string, cause?: unknown): StorageError {
+  return new StorageError("CORRUPT", message, { operation: "read", cause });
 }

@@ -1,6 +1,7 @@
 /** What is said about a scan that is recorded from documents. */
 import { createRequire } from "node:module";
 import type { DeviceConfiguration, RunStart } from "../../core/documents.ts";
+import { StorageError } from "../../core/errors.ts";
 import { copyJson, type JsonObject, type JsonValue } from "../json.ts";
 import { h5maps } from "../view/layout.ts";
 import type { RecordedKey } from "./recorded-key.ts";
@@ -24,6 +25,8 @@ export interface RecordedRun {
   /** NeXus classes by device, where more is known than the documents say. */
   readonly classes: DeviceClasses;
   readonly identity: JsonObject;
+  /** False: the start document is too long to be a part of the info. */
+  readonly hasStart: boolean;
   /** Folder of the run's own files, if it has one. */
   readonly folder?: string | undefined;
   /** Seconds since 1970. */
@@ -59,8 +62,16 @@ export function scanInfo(run: RecordedRun): JsonObject {
     devices: devicesOf(run),
     // Before its streams are known a reader is to wait for them, rather than to find that they are not there.
     ...(keys.length === 0 && endReason === undefined ? {} : h5maps(run.place.path, scanLayout(run))),
-    run_start: copyJson(start, "The start document") as JsonObject,
+    ...(run.hasStart ? { run_start: copyJson(start, "The start document") as JsonObject } : {}),
   };
+}
+
+/** Why a start document cannot be a part of an info; `undefined` if it can. The rest of the info wants its place too. */
+export function startProblem(start: RunStart, maxInfoBytes: number): StorageError | undefined {
+  const bytes = new TextEncoder().encode(JSON.stringify(start)).length;
+  if (bytes <= maxInfoBytes / 2) return undefined;
+  const message = `The start document has ${bytes} bytes, the info of a scan ${maxInfoBytes} at most: it is left out there`;
+  return new StorageError("CAPACITY_EXCEEDED", message, { operation: "record", identifier: start.uid });
 }
 
 function packageVersion(): string {
