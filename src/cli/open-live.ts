@@ -1,7 +1,7 @@
 /** The live scans that commands read. Heavy: opens engines. */
 import { StorageError } from "../core/errors.ts";
 import type { DataStore } from "../live/data-store.ts";
-import { frameReader, openLive, type Scan } from "../live/index.ts";
+import { openLive, type Scan } from "../live/index.ts";
 import { withRedisPassword } from "../session/live-location.ts";
 import { type LocationOptions, Locations } from "./location.ts";
 import type { SessionLive } from "./session-places.ts";
@@ -56,7 +56,7 @@ export class OpenLive implements AsyncDisposable {
       if (!creates) await checkThere(location);
       const store = await openLive(withRedisPassword(location), {
         redis: { prefix: options.prefix ?? live.prefix },
-        readFrames: frameReader(locations.backends),
+        backends: locations.backends,
       });
       return new OpenLive(store, locations, live);
     } catch (error) {

@@ -10,11 +10,13 @@ import { MemoryEngine } from "./engines/memory.ts";
 import { MemoryLiveStore, type MemoryLiveStoreOptions } from "./engines/memory-store.ts";
 import { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.ts";
 
+import { storedFallback } from "./stored-fallback.ts";
+
 /** Options of {@link openLive}. */
 export interface OpenLiveOptions extends DataStoreOptions {
   /**
-   * Through what frames by reference are read, unless `readFrames` says so itself. It stays its owner's. Default: the
-   * default set of the registry.
+   * Through what frames by reference are read, and points that have left the engine, unless `readFrames` and `fallback`
+   * say so themselves. It stays its owner's. Default: the default set of the registry.
    */
   readonly backends?: BackendSet | undefined;
   /** Options of the engine, if the location is a folder. */
@@ -40,8 +42,8 @@ export interface OpenLiveOptions extends DataStoreOptions {
  */
 export async function openLive(location: string, options: OpenLiveOptions = {}): Promise<DataStore> {
   const { file, redis, memory, backends, ...others } = options;
-  const readFrames = others.readFrames ?? frameReader(backends);
-  return new DataStore(await openEngine(location, { file, redis, memory }), { ...others, readFrames });
+  const { readFrames = frameReader(backends), fallback = storedFallback(backends) } = others;
+  return new DataStore(await openEngine(location, { file, redis, memory }), { ...others, readFrames, fallback });
 }
 
 async function openEngine(

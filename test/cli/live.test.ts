@@ -101,6 +101,11 @@ plan: {use: count, num: 3}
     const name = scans[0].streams.find((stream: string) => stream.includes("camera"));
     const tail = await sluice(["live", "tail", "last", name, "-n", "1", "--session", "s.yaml"], own);
     expect(tail.output, tail.errors).toMatch(/^2 {2}uint16 \[4, 6\] {2}\d+ /);
+    await using other = await openLive(`${own}/scans`);
+    const scan = await other.loadScan(scans[0].key);
+    for (const stream of scan.streamNames) await other.engine.trim(scan.stream(stream).key, 3);
+    const trimmed = await sluice(["live", "tail", "last", name, "-n", "1", "--live", "scans"], own);
+    expect([trimmed.output, trimmed.code], trimmed.errors).toEqual([tail.output, 0]);
     const { leaving } = JSON.parse((await sluice(["live", "gc", "--live", "s.yaml", "--lossy", "--json"], own)).output);
     expect(leaving).toEqual([scans[0].key]);
   });

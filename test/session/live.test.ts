@@ -273,6 +273,12 @@ it("another reader of the folder needs nothing of the session", async () => {
   const summary = await session.run(count({ num: 3 }));
   await session.close();
   await using store = await openLive(join(folder, "live"));
-  const { frames } = await contentsOf(store, summary);
+  const { scan, frames, x } = await contentsOf(store, summary);
   expect((await frames.slice()).shape).toEqual([3, 24, 32]);
+  // Also where points have left.
+  const before = await x.slice();
+  for (const name of scan.streamNames) await store.engine.trim(scan.stream(name).key, 3);
+  const again = await contentsOf(store, summary);
+  expect((await again.frames.slice()).shape).toEqual([3, 24, 32]);
+  expect(arraysEqual(await again.x.slice(), before)).toBe(true);
 });
