@@ -31,6 +31,7 @@ export class LiveDataset {
   readonly isVirtual: boolean;
   readonly #source: DatasetSource;
 
+  /** @internal */
   constructor(file: LiveFile, name: string, item: TreeDataset, source: DatasetSource) {
     this.file = file;
     this.name = name;

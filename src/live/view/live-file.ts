@@ -171,7 +171,11 @@ export class LiveFile implements AsyncDisposable {
     yield* this.names();
   }
 
-  /** The file as a tree, links not followed. For those who write it. */
+  /**
+   * The file as a tree, links not followed. For those who write it.
+   *
+   * @internal
+   */
   get root(): TreeGroup {
     const scans = this.#scans;
     return {

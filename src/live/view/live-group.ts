@@ -13,6 +13,7 @@ export class LiveGroup {
   readonly name: string;
   readonly attributes: Attributes;
 
+  /** @internal */
   constructor(file: LiveFile, name: string, item: TreeGroup) {
     this.file = file;
     this.name = name;

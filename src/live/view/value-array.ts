@@ -124,7 +124,10 @@ export function joinValues(parts: readonly [ValueArray, ...ValueArray[]]): Value
   return { ...first, shape, data } as ValueArray;
 }
 
-/** A value, as a reader sees it: see {@link plainValue}. */
+/**
+ * A value, as a reader sees it. Without axes: a number, a `bigint` for 64-bit integers, a boolean, text, a pair for a
+ * complex number, an object for a record. With axes: an array.
+ */
 export type PlainValue =
   | number
   | bigint
@@ -134,10 +137,7 @@ export type PlainValue =
   | { readonly [name: string]: PlainValue }
   | ValueArray;
 
-/**
- * What a reader sees of an array without axes: a number, a `bigint` for 64-bit integers, a boolean, text, a pair for a
- * complex number, an object for a record. Arrays with axes are what they are.
- */
+/** What a reader sees of an array. */
 export function plainValue(array: ValueArray): PlainValue {
   if (array.shape.length > 0) return array;
   if (array.dtype === "compound") {

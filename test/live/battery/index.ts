@@ -7,8 +7,9 @@ import { scanBattery } from "./scans.ts";
 import { streamBattery } from "./streams.ts";
 import type { BatteryEngine } from "./subject.ts";
 import { takeOverBattery } from "./take-over.ts";
+import { viewBattery } from "./view.ts";
 
-/** Everything that holds for every engine: scans, discovery, streams, cursors, retention, fallback, take-over, clocks. */
+/** Everything that holds for every engine: scans, discovery, streams, cursors, retention, fallback, take-over, clocks, files. */
 export function liveBattery(engine: BatteryEngine): void {
   scanBattery(engine);
   discoveryBattery(engine);
@@ -18,4 +19,5 @@ export function liveBattery(engine: BatteryEngine): void {
   fallbackBattery(engine);
   takeOverBattery(engine);
   clockBattery(engine);
+  viewBattery(engine);
 }
