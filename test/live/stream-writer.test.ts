@@ -92,3 +92,14 @@ test("much that waits goes in appends of a thousand batches, in order", async ()
   await writer.flush();
   expect([writer.length, Math.max(...sizes)]).toEqual([2500, 1024]);
 });
+
+test("what is no number is refused, and the refusal says what would be one", async () => {
+  const { engine, writer } = makeWriter("block");
+  for (const data of [null, "1", { data: [1], shape: [1] }]) {
+    await expect(writer.send(data)).rejects.toMatchObject({
+      code: "INVALID_DATA",
+      message: expect.stringMatching(/^Points are a typed array, .*; got (null|string|object)$/),
+    });
+  }
+  expect([engine.held.length, writer.length]).toEqual([0, 0]);
+});

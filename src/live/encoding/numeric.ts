@@ -97,7 +97,9 @@ export function toArray(data: unknown, dtype: DType): NdArray {
     return ndArray(data as unknown as TypedArray, [data.byteLength / dtypes[held].itemSize], held);
   }
   if (typeof data === "number" || typeof data === "bigint" || typeof data === "boolean") return scalar(data, dtype);
-  throw new StorageError("INVALID_DATA", `Numbers were expected, got ${data === null ? "null" : `a ${typeof data}`}`);
+  const got = data === null ? "null" : typeof data;
+  const message = `Points are a typed array, an array with a shape (ndArray), or one number; got ${got}`;
+  throw new StorageError("INVALID_DATA", message);
 }
 
 function scalar(value: number | bigint | boolean, dtype: DType): NdArray {
