@@ -255,7 +255,10 @@ export interface LiveEngine extends AsyncDisposable {
    */
   trim(stream: string, beforeIndex: number, options?: CallOptions): Promise<number>;
 
-  /** Says that points below the index are safely in a store. Never goes back: a lower index changes nothing. */
+  /**
+   * Says that points below the index are safely in a store. Never goes back: a lower index changes nothing; and never
+   * beyond the length: of points that are still to come nobody can say it.
+   */
   setDurable(stream: string, index: number, options?: CallOptions): Promise<void>;
 
   /**

@@ -110,6 +110,16 @@ export const streamChecks: readonly KitCheck<LiveEngineSubject>[] = [
       checkEqual((await boundsOf(other, KEY)).durable, 5, "durable");
     },
   },
+  {
+    name: "no point is durable that is still to come",
+    run: async ({ connect }) => {
+      const engine = await connect();
+      await engine.append(KEY, entries(0, 3));
+      await engine.setDurable(KEY, 100);
+      await engine.append(KEY, entries(3, 9));
+      checkEqual((await boundsOf(engine, KEY)).durable, 3, "durable after more points have come");
+    },
+  },
 ];
 
 export const writerChecks: readonly KitCheck<LiveEngineSubject>[] = [

@@ -3,8 +3,9 @@
  *
  * @see blissdata: the payload is MessagePack of the shape without the number of points, and the bytes
  */
-import { type DType, type Endian, fromTypestr } from "../../core/dtype.ts";
-import { arrayFromBytes, arrayToBytes, type NdArray, sliceArray } from "../../core/nd-array.ts";
+import { type DType, dtypes, type Endian, fromTypestr } from "../../core/dtype.ts";
+import { StorageError } from "../../core/errors.ts";
+import { arrayFromBytes, arrayToBytes, type NdArray, sizeOf, sliceArray } from "../../core/nd-array.ts";
 import type { Entry } from "../engine.ts";
 import { packShapedBytes, unpackShapedBytes } from "./message-pack.ts";
 import { checkDType, countPoints, toArray } from "./numeric.ts";
@@ -34,6 +35,12 @@ export class VaryingCodec implements PointCodec<readonly NdArray[], NdArray> {
 
   decode(entry: Entry, from: number, to: number): readonly NdArray[] {
     const { shape, bytes } = unpackShapedBytes(entry.payload);
+    const size = sizeOf(shape) * entry.length * dtypes[this.#dtype].itemSize;
+    const fits = shape.length === this.#shape.length && this.#shape.every((n, axis) => n === -1 || n === shape[axis]);
+    if (!fits || bytes.length !== size) {
+      const message = `Entry ${entry.index} has ${bytes.length} bytes, ${entry.length} points of [${shape.join(", ")}] take ${size}`;
+      throw new StorageError("CORRUPT", fits ? message : `${message}, and the stream has other points`);
+    }
     const all = arrayFromBytes(bytes, this.#dtype, [entry.length, ...shape], this.#endian);
     return Array.from({ length: to - from }, (_, i) => sliceArray(all, [from + i]));
   }

@@ -110,8 +110,10 @@ const durable: RedisScript = {
   runsWhenFull: true,
   body: `
 local key = args[1] .. 'durable:' .. args[2]
-if tonumber(redis.call('GET', key) or 0) < tonumber(args[3]) then
-  redis.call('SET', key, args[3], 'KEEPTTL')
+local length = tail(args[2])
+local index = math.min(tonumber(args[3]), length)
+if tonumber(redis.call('GET', key) or 0) < index then
+  redis.call('SET', key, text(index), 'KEEPTTL')
 end
 return 1`,
 };
