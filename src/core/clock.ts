@@ -2,7 +2,7 @@
 import { checkAborted } from "./checks.ts";
 import type { ErrorContext } from "./errors.ts";
 
-/** Longest delay that `setTimeout` takes; a longer one would fire at once. */
+/** Longest delay that `setTimeout` takes, 24 days; a longer one would fire at once, and is made of several. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** Where those who wait get the time from. */
@@ -21,8 +21,13 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (delayMs, run, options) => {
-    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), LONGEST_MS));
-    if (options?.isBackground) timer.unref();
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = (leftMs: number) => {
+      const part = Math.min(leftMs, LONGEST_MS);
+      timer = setTimeout(() => (leftMs > part ? wait(leftMs - part) : run()), part);
+      if (options?.isBackground) timer.unref();
+    };
+    wait(Math.max(delayMs, 0));
     return () => clearTimeout(timer);
   },
 };

@@ -79,11 +79,14 @@ export class CursorGroup {
     }
     const others = new AbortController();
     const { signal } = options;
-    const either = signal ? AbortSignal.any([signal, others.signal]) : others.signal;
+    // Not AbortSignal.any: what it makes stays with a signal that lives on, read after read.
+    const onAbort = () => others.abort(signal?.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort);
     const found = new Map<Cursor, Page>();
     const waits = [...engines].map(async ([engine, cursors]) => {
       try {
-        for (const [cursor, page] of await waitOn(engine, cursors, { ...options, signal: either }))
+        for (const [cursor, page] of await waitOn(engine, cursors, { ...options, signal: others.signal }))
           found.set(cursor, page);
         if (found.size > 0) others.abort();
       } catch (error) {
@@ -94,6 +97,7 @@ export class CursorGroup {
       }
     });
     const results = await Promise.allSettled(waits);
+    signal?.removeEventListener("abort", onAbort);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     return found;
   }

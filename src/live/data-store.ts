@@ -85,6 +85,9 @@ export class DataStore implements AsyncDisposable {
    */
   async createScan(identity: JsonObject, options: CreateScanOptions = {}): Promise<WritableScan> {
     const { info = {}, leaseMs = LEASE_MS, owner = randomUUID(), signal } = options;
+    if (!(leaseMs >= 0 && leaseMs < Number.POSITIVE_INFINITY)) {
+      throw new StorageError("INVALID_DATA", `A lease is for a number of milliseconds, or 0 for none, got ${leaseMs}`);
+    }
     const key = newScanKey();
     checkInfo(info, this.engine.capabilities.maxInfoBytes, key);
     const lease = leaseMs > 0 ? { owner, ms: leaseMs } : undefined;
@@ -106,7 +109,8 @@ export class DataStore implements AsyncDisposable {
   async resumeScan(key: string, options: ResumeScanOptions = {}): Promise<WritableScan> {
     const { leaseMs = LEASE_MS, owner = randomUUID(), ...writing } = options;
     checkKey(key);
-    if (!(leaseMs > 0)) throw new StorageError("INVALID_DATA", `A scan is taken over for a time, got ${leaseMs} ms`);
+    if (!(leaseMs > 0 && leaseMs < Number.POSITIVE_INFINITY))
+      throw new StorageError("INVALID_DATA", `A scan is taken over for a time, got ${leaseMs} ms`);
     // First the lease: from now on nobody else gets it, and what follows is how far the other one came.
     await this.engine.renewLease(key, owner, leaseMs, { signal: options.signal });
     const header = await this.engine.getScan(key, { signal: options.signal });

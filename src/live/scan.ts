@@ -8,7 +8,7 @@ import type { JsonObject } from "./json.ts";
 import { endReasons, type ScanState, type ScanStateName, scanStateNames, scanStates } from "./scan-state.ts";
 import { Stream } from "./stream.ts";
 import { type OpenFallback, openStream, type StreamPlugins } from "./stream-plugin.ts";
-import { LOST_WRITERS_MS } from "./stream-wait.ts";
+import { closeLostScans, LOST_WRITERS_MS } from "./stream-wait.ts";
 
 /** What scans and streams of a store share. */
 export interface ScanContext {
@@ -114,7 +114,7 @@ export class Scan {
         const header = await engine.waitScan(this.key, this.#header.revision, wait);
         if (header !== undefined) this.takeOver(header);
         if (header !== undefined || left <= lostWritersMs) return header !== undefined;
-        await engine.closeLost({ signal: options.signal });
+        await closeLostScans(engine, { signal: options.signal });
       }
     } catch (error) {
       if (!isStorageError(error, "NOT_FOUND")) throw error;

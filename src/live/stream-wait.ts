@@ -1,6 +1,7 @@
 /** Waits for streams, and finds out when nobody writes them any more. */
+import { isStorageError } from "../core/errors.ts";
 import { deadline } from "./deadline.ts";
-import type { LiveEngine, Page, WaitOptions } from "./engine.ts";
+import type { CallOptions, LiveEngine, Page, WaitOptions } from "./engine.ts";
 import { ScanNotFoundError } from "./errors.ts";
 
 /** How often those who wait look for writers that are gone. */
@@ -30,10 +31,22 @@ export async function waitForStreams(
     const left = remaining() ?? Number.POSITIVE_INFINITY;
     const pages = await engine.wait(positions, { timeoutMs: Math.min(left, lostWritersMs), signal, maxBytes });
     if (pages.size > 0 || left <= lostWritersMs) return pages;
-    await engine.closeLost({ signal });
+    await closeLostScans(engine, { signal });
     const keys = [...new Set(scans)];
     const states = await engine.getStates(keys, { signal });
     const gone = keys.find((_, i) => states[i] === undefined);
     if (gone !== undefined) throw new ScanNotFoundError(gone, { operation: "wait" });
+  }
+}
+
+/**
+ * Closes scans whose writers are gone, for who waits for them. Who may only look, or comes while nothing can be written,
+ * leaves that to others: it is no reason to stop waiting.
+ */
+export async function closeLostScans(engine: LiveEngine, options: CallOptions): Promise<void> {
+  try {
+    await engine.closeLost(options);
+  } catch (error) {
+    if (!isStorageError(error, "PERMISSION_DENIED", "READ_ONLY", "NO_SPACE", "CONFLICT")) throw error;
   }
 }

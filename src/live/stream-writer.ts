@@ -7,6 +7,7 @@ import type { FrameKind } from "./encoding/frames.ts";
 import type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
 import type { CallOptions, LiveEngine } from "./engine.ts";
 import type { FramesEncoding, StreamHeader } from "./header.ts";
+import { checkIndex } from "./point-reader.ts";
 
 /** Bytes that are appended in one call at most; one batch always goes. */
 const APPEND_BYTES = 4 * 2 ** 20;
@@ -148,8 +149,14 @@ export class StreamWriter {
     if (failures.length === 1) throw failures[0];
   }
 
-  /** Says that points below an index are safely in a store: retention may let them go. */
+  /**
+   * Says that points below an index are safely in a store: retention may let them go. Those that are still to come are
+   * not among them.
+   *
+   * @throws A {@link StorageError} `INVALID_DATA` for what is no index.
+   */
   async setDurable(index: number, options: CallOptions = {}): Promise<void> {
+    checkIndex(index);
     await this.#engine.setDurable(this.key, index, options);
   }
 

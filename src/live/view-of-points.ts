@@ -1,5 +1,5 @@
 /** A range of points that a cursor has come to. */
-import type { CallOptions, Page } from "./engine.ts";
+import type { CallOptions, Entry, Page } from "./engine.ts";
 import type { Stream } from "./stream.ts";
 
 /** What a {@link View} is made of. */
@@ -58,7 +58,7 @@ export class View<Points = unknown, Point = unknown> {
     const reader = await this.#stream.reader();
     const from = this.index + Math.max(0, start) * this.step;
     const range = { from, to: this.index + (to - 1) * this.step + 1, step: this.step };
-    return (await reader.read(range, options, this.#from(from))) as Points;
+    return (await reader.read(range, options, this.#within(from, range.to))) as Points;
   }
 
   /** One of its points, counted within it. */
@@ -72,9 +72,22 @@ export class View<Points = unknown, Point = unknown> {
     for (let position = 0; position < this.length; position++) yield await this.at(position);
   }
 
-  /** What was read with the cursor, without what ends at or before an index. */
-  #from(index: number): Page {
-    const entries = this.#page.entries.filter((entry) => entry.index + entry.length > index);
-    return { ...this.#page, entries };
+  /** What was read with the cursor, without entries that have nothing of the range. */
+  #within(from: number, to: number): Page {
+    const { entries } = this.#page;
+    const first = firstWhere(entries, ({ index, length }) => index + length > from);
+    const end = firstWhere(entries, ({ index }) => index >= to);
+    return { ...this.#page, entries: entries.slice(first, Math.max(first, end)) };
   }
+}
+
+/** Position of the first for which something is true, as it is of all that follow; by halving. */
+function firstWhere(entries: readonly Entry[], isTrue: (entry: Entry) => boolean): number {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isTrue(entries[middle] as Entry)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -207,8 +207,12 @@ export class WritableScan extends Scan implements AsyncDisposable {
    * itself.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.state < CLOSED && !this.#isReleased) await this.close({ endReason: endReasons.USER_ABORT });
-    await this.#endLease();
+    try {
+      if (this.state < CLOSED && !this.#isReleased) await this.close({ endReason: endReasons.USER_ABORT });
+    } finally {
+      // A scan that could not be closed ends as LOST: nobody is left who writes it.
+      await this.#endLease();
+    }
   }
 
   async #change(

@@ -210,6 +210,16 @@ export const lifeChecks: readonly KitCheck<LiveEngineSubject>[] = [
     },
   },
   {
+    name: "a time that is no number is refused",
+    run: async ({ connect }) => {
+      const engine = await connect();
+      await engine.createScan(newScan(1));
+      for (const waiting of waits(engine, { timeoutMs: Number.NaN })) {
+        await checkRejects(soon(waiting, "a wait for NaN milliseconds"), "INVALID_DATA", "a wait for NaN milliseconds");
+      }
+    },
+  },
+  {
     name: "a signal frees those who wait, and the engine goes on",
     run: async ({ connect }) => {
       const engine = await connect();

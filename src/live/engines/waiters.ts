@@ -2,6 +2,7 @@
 import { checkAborted } from "../../core/checks.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type ErrorContext, StorageError } from "../../core/errors.ts";
+import { checkTimeout } from "../deadline.ts";
 import type { WaitOptions } from "../engine.ts";
 
 /** Waits without polling: whoever changes something wakes those who wait for it. */
@@ -42,6 +43,7 @@ export class Waiters {
     options: WaitOptions,
     context: ErrorContext,
   ): Promise<T | undefined> {
+    checkTimeout(options.timeoutMs);
     checkAborted(options.signal, context);
     const found = look();
     if (found !== undefined || options.timeoutMs === 0) return found;

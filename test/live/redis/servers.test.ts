@@ -84,6 +84,8 @@ describe.skipIf(!hasRedis)("redis", () => {
         open({ url: "redis://reader:hunter2@127.0.0.1:99999999" }),
         open({ url: "http://reader:hunter2@127.0.0.1" }),
         open({ url: `redis://reader:hunter2@${address.replace("/0", "/70000")}` }),
+        open({ url: `redis://reader:hunter2@${address.replace("/0", "/first")}` }),
+        open({ url: `redis://reader:hunter2%zz@${address}` }),
       ].map((call) =>
         call.then(
           () => expect.fail("it was taken"),
@@ -98,6 +100,8 @@ describe.skipIf(!hasRedis)("redis", () => {
       "CONFIG_INVALID",
       "CONFIG_INVALID",
       "UNEXPECTED",
+      "CONFIG_INVALID",
+      "CONFIG_INVALID",
     ]);
     for (const error of failures) {
       expect(inspect(error, { depth: 20, showHidden: true })).not.toContain("hunter2");

@@ -1,6 +1,7 @@
 /** Scans and streams in a folder, for the processes of one machine. */
 import { checkAborted, checkOpen } from "../../../core/checks.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../../../core/errors.ts";
+import { checkTimeout } from "../../deadline.ts";
 import type {
   Bounds,
   CallOptions,
@@ -309,6 +310,7 @@ export class FileEngine implements LiveEngine {
     look: () => T | undefined,
   ): Promise<T | undefined> {
     const { context } = this.#check(operation, identifier, options);
+    checkTimeout(options.timeoutMs);
     const lookWhileOpen = () => {
       checkOpen(this.#closing === undefined, "The engine", context);
       return look();

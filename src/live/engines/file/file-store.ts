@@ -196,8 +196,11 @@ export class FileStore {
   /** Finishes what was asked for, and closes the index and all files. */
   async close(): Promise<void> {
     await this.#queue.close();
-    await this.#parts.segments[Symbol.asyncDispose]();
-    this.#parts.driver.close();
+    try {
+      await this.#parts.segments[Symbol.asyncDispose]();
+    } finally {
+      this.#parts.driver.close();
+    }
   }
 
   #readOnce<T>(run: () => T): T {

@@ -1,5 +1,6 @@
 /** One connection to a Redis server, which comes back by itself. Loaded by `import()` only: the package is optional. */
 import { createClient, ErrorReply, RESP_TYPES } from "redis";
+import { systemClock } from "../../../core/clock.ts";
 import { StorageError } from "../../../core/errors.ts";
 import { LinkLostError, redisError } from "./errors.ts";
 
@@ -148,12 +149,12 @@ export class RedisConnection {
     if (this.#client.isReady) return;
     await new Promise<void>((resolve, reject) => {
       const end = (act: () => void) => {
-        clearTimeout(timer);
+        giveUp();
         signal?.removeEventListener("abort", onAbort);
         this.#awaitReady.delete(wake);
         act();
       };
-      const timer = setTimeout(() => end(() => reject(this.#away(about))), this.#options.patienceMs);
+      const giveUp = systemClock.after(this.#options.patienceMs, () => end(() => reject(this.#away(about))));
       const onAbort = () => end(() => reject(aborted(about, signal as AbortSignal)));
       const wake = () => end(() => (this.#isClosed ? reject(closed(about)) : resolve()));
       signal?.addEventListener("abort", onAbort, { once: true });
@@ -207,12 +208,24 @@ function asLost(cause: unknown): never {
   throw new LinkLostError(cause);
 }
 
-/** What the client would say of an address that it cannot take has the address in it, with its password. */
-function checkUrl(url: string): void {
-  if (URL.canParse(url) && ["redis:", "rediss:"].includes(new URL(url).protocol)) return;
+/** What the client would say of an address that it cannot take may have the address in it, with its password. */
+function checkUrl(text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isRedis = url !== undefined && ["redis:", "rediss:"].includes(url.protocol);
+  if (isRedis && /^(?:\/\d*)?$/.test(url.pathname) && isDecodable(url.username) && isDecodable(url.password)) return;
   const message =
-    "The address of a Redis server is redis://[[user]:password@]host[:port][/database], or rediss://… over TLS";
+    "The address of a Redis server is redis://[[user]:password@]host[:port][/database], or rediss://… over TLS; the " +
+    "database is a number, and of what means something in a URL a password has %40 and the like";
   throw new StorageError("CONFIG_INVALID", message, { backend: "redis", operation: "open" });
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The address without user and password. */

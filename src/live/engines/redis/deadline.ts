@@ -1,9 +1,12 @@
+import { checkTimeout } from "../../deadline.ts";
+
 /** The moment at which a call stops waiting, by a clock that nobody sets. */
 export class Deadline {
   readonly #end: number | undefined;
 
   /** @param timeoutMs - Left out: never. */
   constructor(timeoutMs: number | undefined) {
+    checkTimeout(timeoutMs);
     this.#end = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   }
 
