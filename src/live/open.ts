@@ -9,7 +9,6 @@ import { type FileEngineOptions, openFileEngine } from "./engines/file/index.ts"
 import { MemoryEngine } from "./engines/memory.ts";
 import { MemoryLiveStore, type MemoryLiveStoreOptions } from "./engines/memory-store.ts";
 import { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.ts";
-
 import { storedFallback } from "./stored-fallback.ts";
 
 /** Options of {@link openLive}. */
@@ -50,6 +49,10 @@ async function openEngine(
   location: string,
   { file, redis, memory }: Pick<OpenLiveOptions, "file" | "redis" | "memory">,
 ): Promise<LiveEngine> {
+  if (location === "") {
+    const message = "Say where live scans are kept: a folder, redis://host, or memory:";
+    throw new StorageError("CONFIG_INVALID", message, { operation: "openLive" });
+  }
   // Two letters at least: one and a colon is a drive.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(location)?.[1]?.toLowerCase();
   switch (scheme) {

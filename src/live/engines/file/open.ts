@@ -30,8 +30,10 @@ export async function open(options: FileEngineOptions): Promise<FileEngine> {
   const { readOnly = false, durability = "process", limitBytes, pollMs = 2, clock = systemClock } = options;
   const root = resolve(options.root);
   if (!readOnly) {
-    await mkdir(root, { recursive: true }).catch((error: unknown) => {
-      throw fileError(error, root, "open");
+    await mkdir(root, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw fileError(error, root, "open");
+      const message = `"${root}" is a file; live scans are kept in a folder`;
+      throw new StorageError("NOT_A_DIRECTORY", message, { operation: "open", identifier: root, cause: error });
     });
   }
   const time = options.time ?? (await machineTime());
