@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 python="${PYTHON:-python3}"
 # polystore 0.6 loads pandas for files beside arrays, and does not ask for it.
-packages="zarr==3.1.6 numcodecs==0.16.6 tensorstore==0.1.86 numpy==2.4.6 roifile==2026.2.10 ome-zarr==0.18.0 ome-zarr-models==1.7 tifffile==2026.3.3 polystore==0.6.3 pandas==3.1.1 event-model==1.24.0 jsonschema==4.26.0 pyarrow==26.0.1 blissdata==2.4.5"
+packages="zarr==3.1.6 numcodecs==0.16.6 tensorstore==0.1.86 numpy==2.4.6 roifile==2026.2.10 ome-zarr==0.18.0 ome-zarr-models==1.7 tifffile==2026.3.3 polystore==0.6.3 pandas==3.1.1 event-model==1.24.0 jsonschema==4.26.0 pyarrow==26.0.1 blissdata==2.4.5 h5py==3.16.0"
 
 if [ -f .venv/.sluice ] && [ "$(cat .venv/.sluice)" = "$packages" ]; then
   echo "python-venv: .venv is up to date"
