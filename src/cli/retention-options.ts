@@ -36,7 +36,7 @@ export function reportLines(report: RetentionReport, { isDryRun = false } = {}):
     ...(heldPoints > 0 ? [`${plural(heldPoints, "point")} stay: no store has them yet`] : []),
     ...closed.map((key) => `${shortKey(key)}  ${isDryRun ? "would be closed" : "closed"}: its writer is gone`),
     ...leaving.map(
-      (key) => `${shortKey(key)}  ${isDryRun ? "would leave" : "leaves"}: its time is over, or has an end now`,
+      (key) => `${shortKey(key)}  ${isDryRun ? "would leave" : "leaves"} once it has been closed for long enough`,
     ),
   ];
 }

@@ -220,6 +220,9 @@ describe("sluice live gc", () => {
     const gc = ["live", "gc", "--keep-closed", "1ms", "--protect", "0s", "--lossy", ...live, "--json"];
     const dry = JSON.parse((await sluice([...gc, "--dry-run"], folder)).output);
     expect(dry).toMatchObject({ dryRun: true, scans: 1, leaving: [scan.key] });
+    // Closed scans of today leave in a week, and it must not read as if they were gone.
+    const { output } = await sluice(["live", "gc", "--lossy", "--dry-run", ...live], folder);
+    expect(output).toMatch(/^\w+ {2}would leave once it has been closed for long enough$/m);
     expect((await store.loadScan(scan.key)).state).toBe(4);
     expect(JSON.parse((await sluice(gc, folder)).output)).toMatchObject({ leaving: [scan.key] });
     await expect(store.loadScan(scan.key)).rejects.toMatchObject({ code: "NOT_FOUND" });
