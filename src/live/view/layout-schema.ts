@@ -152,7 +152,10 @@ export const layoutSchema = {
     tupleGroup: { type: "array", prefixItems: [attributes, children], minItems: 2, maxItems: 2 },
     tupleDataset: {
       type: "array",
-      prefixItems: [attributes, { enum: ["RAW", "STREAM"] }, { $ref: "#/$defs/static" }],
+      anyOf: [
+        { prefixItems: [attributes, { const: "RAW" }, { $ref: "#/$defs/static" }] },
+        { prefixItems: [attributes, { const: "STREAM" }, { type: "string" }] },
+      ],
       minItems: 3,
       maxItems: 3,
     },

@@ -9,7 +9,8 @@ import type { LiveFile } from "../../../src/live/view/live-file.ts";
 import type { WritableScan } from "../../../src/live/writable-scan.ts";
 import { startScan } from "./scans.ts";
 
-function children(): Record<string, LayoutItem> {
+/** Every kind of node. */
+export function wholeChildren(): Record<string, LayoutItem> {
   return {
     title: "a scan 🃏",
     instrument: {
@@ -95,7 +96,7 @@ const streams = {
 /** A scan with everything, that takes data. */
 export async function startWholeScan(store: DataStore, file: string): Promise<WritableScan> {
   await writeFile(join(dirname(file), "raw.bin"), new Uint8Array(Uint16Array.from({ length: 8 }, (_, i) => i).buffer));
-  return await startScan(store, { file, children: children(), streams });
+  return await startScan(store, { file, children: wholeChildren(), streams });
 }
 
 /** Six points of each stream but one. */
