@@ -1,7 +1,9 @@
 /** Scans that are also kept as blissdata keeps them, and what its own client makes of them. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { RunDocuments } from "../../../src/acquire/run-documents.ts";
 import { DataStore } from "../../../src/live/data-store.ts";
 import { openRedisEngine } from "../../../src/live/engines/redis/index.ts";
+import { ScanRecorder } from "../../../src/live/scan-recorder.ts";
 import { isPythonExpected, runPython, startPython } from "../../support/python.ts";
 import { hasRedis, hasRedisStack, type RedisServer, rawReply, startRedis } from "../../support/redis-server.ts";
 
@@ -121,6 +123,16 @@ describe.skipIf(!hasRedisStack)("the dialect blissdata", () => {
     }
   });
 
+  it("has a data policy for blissdata, and refuses identities that its client could not load", async () => {
+    const store = await open();
+    const scan = await store.createScan({ name: "ascan", number: 7 });
+    expect(await json("JSON.GET", scan.key, "$.id.data_policy")).toEqual(["none"]);
+    for (const wrong of [{ name: "ascan" }, { name: "ascan", number: 1.5 }, { number: 1 }]) {
+      await expect(store.createScan(wrong)).rejects.toMatchObject({ code: "INVALID_DATA" });
+    }
+    expect((await store.search({})).keys).toEqual([scan.key]);
+  });
+
   it("is kept up by engines that do not speak it, and a scan without it has no document", async () => {
     const [mirrored, plain] = [await open(), await open({})];
     const scan = await mirrored.createScan(identity, { leaseMs: 1 });
@@ -166,6 +178,23 @@ describe.skipIf(!hasRedisStack)("the dialect blissdata", () => {
         last: scan.key,
       });
       await scan.close();
+    });
+
+    it("what a recorder of runs makes is a scan there too", async () => {
+      const recorder = new ScanRecorder(await open());
+      const run = new RunDocuments((document) => recorder.record(document));
+      await run.start({ plan_name: "count" });
+      await run.describe({ dataKeys: { diode: { source: "adc", dtype: "number", shape: [] } } });
+      await run.event("primary", { diode: { value: 0.5, timestamp: 1 } });
+      await run.stop("success");
+      const { key = "" } = await recorder.endRun();
+      expect(runPython("blissdata_scans.py", "read", server.url(), key)).toMatchObject({
+        key,
+        state: "CLOSED",
+        name: "count",
+        streams: ["diode", "timer:epoch"],
+        values: { diode: [0.5] },
+      });
     });
 
     it("a scan is followed from its creation to its end", async () => {

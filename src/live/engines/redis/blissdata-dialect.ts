@@ -80,13 +80,21 @@ export async function openDialect(connection: RedisConnection, host: string): Pr
   await connection.call(["SET", "_PROTOCOL_VERSION_", PROTOCOL], about);
 }
 
-/** The document of a new scan. Its state stream has the ULID of the scan. */
+/**
+ * The document of a new scan. Its state stream has the ULID of the scan.
+ *
+ * @throws A {@link StorageError} `INVALID_DATA` for an identity with which blissdata's client could not load the scan.
+ */
 export function scanDocument({ key, identity, info }: NewScan): string {
+  if (typeof identity.name !== "string" || !Number.isSafeInteger(identity.number)) {
+    const message = `blissdata wants a name and a whole number in the identity of a scan, got ${JSON.stringify(identity)}`;
+    throw new StorageError("INVALID_DATA", message, { operation: "createScan", identifier: key });
+  }
   const pk = key.slice(key.lastIndexOf(":") + 1);
   const absent = Object.fromEntries(identityFields.slice(3).map((name) => [name, null]));
   return JSON.stringify({
     pk,
-    id: { pk, ...absent, ...identity },
+    id: { pk, ...absent, data_policy: "none", ...identity },
     info,
     state_stream: { pk, encoding: null, info: null },
     data_streams: {},
