@@ -143,8 +143,7 @@ export class ScanRecorder {
     const scans = [...this.#unfinished];
     await this.#inTime(Promise.all(scans.map((scan) => scan.settled())), options.timeoutMs ?? 5000);
     this.#abort.abort();
-    const error = new StorageError("ABORTED", "The recorder was closed", { operation: "record" });
-    for (const scan of scans) if (!scan.isOver) scan.giveUp(error);
+    for (const scan of scans) if (!scan.isOver) scan.giveUp(givenUp(scan));
   }
 
   #start(start: RunStart): void {
@@ -183,9 +182,19 @@ export class ScanRecorder {
   }
 }
 
+function givenUp(scan: RecordedScan): StorageError {
+  const missing = missingOf(scan.points);
+  const message = `Run ${scan.start.uid} was given up, ${missing} of its points are not live: the engine did not take them in time`;
+  return new StorageError("ABORTED", message, { operation: "record", identifier: scan.key });
+}
+
+function missingOf(streams: ScanReport["streams"]): number {
+  return Object.values(streams).reduce((sum, points) => sum + points.missing, 0);
+}
+
 function reportOf(scan: RecordedScan): ScanReport {
   const { key, points: streams, failure, isOver } = scan;
-  const missing = Object.values(streams).reduce((sum, points) => sum + points.missing, 0);
+  const missing = missingOf(streams);
   const late = new StorageError("TIMED_OUT", `The live engine did not take all of run ${scan.start.uid} in time`, {
     operation: "record",
     identifier: key,

@@ -2,10 +2,13 @@
 import { checkAborted } from "../core/checks.ts";
 import { fromTypestr } from "../core/dtype.ts";
 import { type ErrorContext, isStorageError, StorageError } from "../core/errors.ts";
+import { byteLengthOf } from "../core/nd-array.ts";
 import type { BlobTier } from "./blobs/blob-tier.ts";
 import type { FrameKind } from "./encoding/frames.ts";
+import { checkDType, countPoints, toArray } from "./encoding/numeric.ts";
 import type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
-import type { CallOptions, LiveEngine } from "./engine.ts";
+import type { Bounds, CallOptions, LiveEngine } from "./engine.ts";
+import { FrameLine, type FramesInLine } from "./frame-line.ts";
 import type { FramesEncoding, StreamHeader } from "./header.ts";
 import { checkIndex } from "./point-reader.ts";
 
@@ -51,6 +54,7 @@ export class StreamWriter {
   readonly #highWater: number;
   readonly #policy: BackPressure;
   readonly #blobs: { readonly tier: BlobTier; readonly kind: FrameKind } | undefined;
+  readonly #line = new FrameLine();
   /** What is being stored before its event, one after the other. */
   #storing: Promise<void> | undefined;
   /** Points that were sent, those that were dropped included. */
@@ -91,9 +95,9 @@ export class StreamWriter {
     return this.#length;
   }
 
-  /** Bytes that wait to be acknowledged. */
+  /** Bytes that wait to be acknowledged, those of frames included that wait to be stored before their event. */
   get waitingBytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#line.bytes;
   }
 
   /** Points that were dropped because too much was waiting. */
@@ -160,6 +164,23 @@ export class StreamWriter {
     await this.#engine.setDurable(this.key, index, options);
   }
 
+  /**
+   * Asks the engine how long the stream is, and goes on from there: for who knows that nobody else writes it, after an
+   * append that was not answered and may have been made all the same. To be called while nothing waits.
+   *
+   * @returns The length.
+   * @throws A {@link StorageError}: what the engine says.
+   */
+  async resume(options: CallOptions = {}): Promise<number> {
+    await this.#appending;
+    const [bounds] = await this.#engine.bounds([this.key], options);
+    const { length } = bounds as Bounds;
+    this.#length = length;
+    this.#sent = length;
+    if (isStorageError(this.#broken, "CONFLICT")) this.#broken = undefined;
+    return length;
+  }
+
   /** Ends the stream after everything that was sent. Answers its final length; any number of times. */
   async seal(options: CallOptions = {}): Promise<number> {
     await this.flush();
@@ -186,13 +207,19 @@ export class StreamWriter {
     };
     const blobs = this.#blobs;
     if (blobs === undefined) return await accept(this.#codec.encode(data));
+    const frames = this.#joinLine(data, blobs.kind, settle);
     const before = this.#storing;
     const turn = (async () => {
       await before;
-      checkAborted(options.signal, { operation: "send", identifier: this.name });
-      if (this.#broken !== undefined) throw this.#broken;
-      const stored = await blobs.tier.put(this.key, data, blobs.kind, this.#sent, options);
-      await accept(this.#codec.encode(stored));
+      if (!this.#line.begin(frames)) return;
+      try {
+        checkAborted(options.signal, { operation: "send", identifier: this.name });
+        if (this.#broken !== undefined) throw this.#broken;
+        const stored = await blobs.tier.put(this.key, data, blobs.kind, this.#sent, options);
+        await accept(this.#codec.encode(stored));
+      } finally {
+        this.#line.leave(frames);
+      }
     })();
     const settled = turn
       .catch(() => {})
@@ -203,6 +230,21 @@ export class StreamWriter {
     return await turn;
   }
 
+  /** Makes room for frames that wait to be stored, or refuses. */
+  #joinLine(data: unknown, kind: FrameKind, settle: Settle): FramesInLine {
+    const array = checkDType(toArray(data, kind.dtype), kind.dtype);
+    const frames = { length: countPoints(array, kind.shape), bytes: byteLengthOf(array), settle };
+    const isFull = () => this.waitingBytes > 0 && this.waitingBytes + frames.bytes > this.#highWater;
+    if (this.#policy === "error" && isFull()) throw this.#refused(frames.length);
+    while (this.#policy === "dropOldest" && isFull()) {
+      const oldest = this.#line.dropOldest();
+      if (oldest === undefined) break;
+      this.#tellDropped(oldest);
+    }
+    this.#line.join(frames);
+    return frames;
+  }
+
   /** Waits for room, makes some, or refuses; then the points are in the queue, in the order of the calls. */
   async #accept(waiting: Waiting, { signal }: CallOptions): Promise<void> {
     const { payload, length } = waiting;
@@ -210,10 +252,7 @@ export class StreamWriter {
     checkAborted(signal, context);
     if (this.#broken !== undefined) throw this.#broken;
     const isFull = () => this.#bytes > 0 && this.#bytes + payload.length > this.#highWater;
-    if (this.#policy === "error" && isFull()) {
-      const message = `${this.#bytes} bytes of "${this.name}" wait already: these ${length} points were refused`;
-      throw new StorageError("CAPACITY_EXCEEDED", message, { ...context, retryable: true });
-    }
+    if (this.#policy === "error" && isFull()) throw this.#refused(length);
     while (this.#policy === "dropOldest" && isFull() && this.#dropOldest());
     if (this.#policy === "block" && (this.#lastBlocked !== undefined || isFull())) {
       return await this.#enqueueInTurn(waiting, isFull, signal, context);
@@ -266,10 +305,20 @@ export class StreamWriter {
     const oldest = this.#queue.shift();
     if (oldest === undefined) return false;
     this.#bytes -= oldest.payload.length;
-    this.#dropped += oldest.length;
-    const message = `${oldest.length} points of "${this.name}" were dropped: newer ones came faster than they could go`;
-    oldest.settle(new StorageError("CAPACITY_EXCEEDED", message, { operation: "send", identifier: this.name }));
+    this.#tellDropped(oldest);
     return true;
+  }
+
+  #tellDropped({ length, settle }: { readonly length: number; readonly settle: Settle }): void {
+    this.#dropped += length;
+    const message = `${length} points of "${this.name}" were dropped: newer ones came faster than they could go`;
+    settle(new StorageError("CAPACITY_EXCEEDED", message, { operation: "send", identifier: this.name }));
+  }
+
+  #refused(length: number): StorageError {
+    const message = `${this.waitingBytes} bytes of "${this.name}" wait already: these ${length} points were refused`;
+    const context = { operation: "send", identifier: this.name };
+    return new StorageError("CAPACITY_EXCEEDED", message, { ...context, retryable: true });
   }
 
   #enqueue(waiting: Waiting): void {
@@ -316,7 +365,8 @@ export class StreamWriter {
       this.#length = index;
       return undefined;
     } catch (error) {
-      if (isStorageError(error, "CONFLICT", "NOT_OPEN")) this.#broken = error;
+      // A store that was busy for too long is no other writer.
+      if (isStorageError(error, "CONFLICT", "NOT_OPEN") && !error.retryable) this.#broken = error;
       return error;
     }
   }

@@ -265,7 +265,8 @@ export class WritableScan extends Scan implements AsyncDisposable {
   }
 
   #checkInfoIsPublished(operation: string): void {
-    if (this.#newInfo === undefined) return;
+    // A change that was made without an answer has published it too.
+    if (this.#newInfo === undefined || JSON.stringify(this.#newInfo) === JSON.stringify(super.info)) return;
     const message = `The info of ${this.key} was changed; it is published with prepare and close, not with ${operation}`;
     throw new StorageError("CONFLICT", message, { operation, identifier: this.key });
   }
@@ -283,8 +284,8 @@ export class WritableScan extends Scan implements AsyncDisposable {
     try {
       await this.context.engine.renewLease(this.key, owner, ms);
     } catch (error) {
-      const isOver = isStorageError(error, "WRITER_LOST", "NOT_FOUND", "CONFLICT", "NOT_OPEN");
-      // Anything else may pass: the lease has two thirds of its time left.
+      // Anything else may pass, also a store that is busy: the lease has two thirds of its time left.
+      const isOver = isStorageError(error, "WRITER_LOST", "NOT_FOUND", "CONFLICT", "NOT_OPEN") && !error.retryable;
       if (isOver) this.#leaseFailure = error;
       if (isOver) return;
     }

@@ -24,6 +24,9 @@ import { withMemoryFrames } from "./memory-frames.ts";
 import type { LiveConfig } from "./schema.ts";
 import type { RunFolder, StorageLocation } from "./storage.ts";
 
+/** How long one question waits for a server that is away. */
+const REDIS_PATIENCE_MS = 5000;
+
 /** What of a run is live. */
 export interface LiveReport extends ScanReport {
   /** The folder, or the URL without its password. */
@@ -83,7 +86,8 @@ export class SessionLive implements AsyncDisposable {
     const readFrames = withMemoryFrames(writers, frameReader(backends));
     const store = await openLive(withRedisPassword(location), {
       ...{ clock, readFrames, fallback: storedFallback(backends) },
-      redis: { prefix, dialect },
+      // The recorder asks again by itself; what is away is to be told soon.
+      redis: { prefix, dialect, patienceMs: REDIS_PATIENCE_MS },
       file: { durability, inlineBytes },
     });
     try {

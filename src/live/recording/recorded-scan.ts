@@ -8,7 +8,6 @@ import type { DataStore } from "../data-store.ts";
 import type { JsonObject } from "../json.ts";
 import { endReasons, scanStates } from "../scan-state.ts";
 import type { StreamDefinition } from "../stream-definition.ts";
-import type { StreamWriter } from "../stream-writer.ts";
 import type { WritableScan } from "../writable-scan.ts";
 import { type RecordedKey, recordedKeys } from "./recorded-key.ts";
 import {
@@ -173,8 +172,13 @@ export class RecordedScan {
       await this.#settled();
       const scan = this.#scan as WritableScan;
       const isLost = this.#all().some(({ broken }) => broken !== undefined);
-      if (scan.state === scanStates.STARTED) await scan.stop();
       const endReason = isLost && end.reason === endReasons.SUCCESS ? endReasons.FAILURE : end.reason;
+      if (scan.state === scanStates.CLOSED) {
+        if (scan.endReason === endReason) return;
+        const message = `${scan.key} was closed by somebody else, as ${scan.endReason}`;
+        throw new StorageError("CONFLICT", message, { operation: "record", identifier: scan.key });
+      }
+      if (scan.state === scanStates.STARTED) await scan.stop();
       scan.setInfo(this.#info({ endTime: end.time, endReason }));
       await scan.close({ endReason });
     });
@@ -251,17 +255,20 @@ export class RecordedScan {
 
   async #declare(streams: readonly RecordedStream[], info: JsonObject): Promise<void> {
     const scan = this.#scan as WritableScan;
-    const writers: Record<string, StreamWriter> = {};
+    // A try before this one may have been made without an answer.
+    const isThere = scan.state > scanStates.CREATED && streams.every(({ name }) => canWrite(scan, name));
     if (scan.state === scanStates.CREATED) {
-      for (const { name, definition } of streams) writers[name] = await declared(scan, name, definition);
+      for (const { name, definition } of streams) {
+        if (!canWrite(scan, name)) await scan.createStream(name, definition);
+      }
       scan.setInfo(info);
       await scan.prepare();
       if (this.#hasData) await scan.start();
-    } else {
+    } else if (!isThere) {
       const definitions = Object.fromEntries(streams.map(({ name, definition }) => [name, definition]));
-      Object.assign(writers, await scan.addStreams(definitions, { info }));
+      await scan.addStreams(definitions, { info });
     }
-    for (const stream of streams) stream.attach(writers[stream.name] as StreamWriter);
+    for (const stream of streams) stream.attach(scan.writer(stream.name));
   }
 
   /** The first data starts the scan. */
@@ -281,10 +288,14 @@ export class RecordedScan {
   #step(run: () => Promise<void>, onFailure = (error: StorageError) => this.#fail(error)): void {
     const { clock, retryMs, signal, onError } = this.#options;
     this.#steps = this.#steps.then(async () => {
+      let isUnsure = false;
       while (this.#failure === undefined) {
         try {
+          // What was not answered may have been done.
+          if (isUnsure) await this.#scan?.update({ timeoutMs: 0 });
           return await run();
         } catch (error) {
+          isUnsure = true;
           const failure = toStorageError(error, { operation: "record", identifier: this.#scan?.key });
           if (!mayPass(failure)) return onFailure(failure);
           onError(failure);
@@ -344,12 +355,12 @@ export class RecordedScan {
   }
 }
 
-/** Declares a stream, unless a try before this one has. */
-async function declared(scan: WritableScan, name: string, definition: StreamDefinition): Promise<StreamWriter> {
+/** True if the stream was declared, and is this process's to write. */
+function canWrite(scan: WritableScan, name: string): boolean {
   try {
-    return await scan.createStream(name, definition);
+    return scan.writer(name) !== undefined;
   } catch (error) {
-    if (isStorageError(error, "ALREADY_EXISTS")) return scan.writer(name);
+    if (isStorageError(error, "NOT_FOUND")) return false;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** One stream of a scan that is being recorded. */
 import { type Clock, pause } from "../../core/clock.ts";
-import { StorageError, toStorageError } from "../../core/errors.ts";
+import { isStorageError, StorageError, toStorageError } from "../../core/errors.ts";
 import { appendRun, type FramePlace, type FrameRun } from "../../io/frame-runs.ts";
 import type { FrameReference } from "../encoding/frames.ts";
 import type { StreamDefinition } from "../stream-definition.ts";
@@ -61,6 +61,8 @@ export class RecordedStream {
   /** Points that came. */
   #known = 0;
   #sent = 0;
+  /** Of the next points, how many may be there: appends were not answered. */
+  #unsure = 0;
   #durable = 0;
   #durableSaid = 0;
   #broken: StorageError | undefined;
@@ -165,8 +167,10 @@ export class RecordedStream {
         this.#durableSaid = Math.max(durable, this.#durableSaid);
       } catch (error) {
         const failure = toStorageError(error, { operation: "record", identifier: this.name });
-        if (!mayPass(failure)) return this.#end(failure);
-        this.#context.onError(failure);
+        // An append that was not answered may be made at any time after; whoever sends again finds itself in its place.
+        const isOwn = this.#unsure > 0 && isStorageError(failure, "CONFLICT");
+        if (!isOwn && !mayPass(failure)) return this.#end(failure);
+        if (!isOwn) this.#context.onError(failure);
         const { clock, retryMs, signal } = this.#context;
         try {
           await pause(clock, retryMs, signal, { operation: "record", identifier: this.name });
@@ -179,12 +183,29 @@ export class RecordedStream {
 
   /** One append of the engine, so that what fails fails whole. */
   async #send(writer: StreamWriter): Promise<void> {
+    if (this.#unsure > 0) await this.#agree(writer);
     const batch = this.#next();
     if (batch.count === 0) return;
+    this.#unsure = Math.max(this.#unsure, batch.count);
     await Promise.all(batch.data.map((data) => writer.send(data)));
-    this.#sent += batch.count;
-    if (this.#kind === undefined) return;
-    this.#forget(batch.count);
+    this.#done(batch.count);
+  }
+
+  /** Finds out whether what was not answered is there. */
+  async #agree(writer: StreamWriter): Promise<void> {
+    const length = await writer.resume({ signal: this.#context.signal });
+    const made = length - this.#sent;
+    if (made < 0 || made > this.#unsure) {
+      const message = `"${this.name}" has ${length} points, and ${this.#sent} were sent: somebody else writes it`;
+      throw new StorageError("UNEXPECTED", message, { operation: "record", identifier: this.name });
+    }
+    if (made > 0) this.#done(made);
+  }
+
+  #done(count: number): void {
+    this.#unsure = 0;
+    this.#sent += count;
+    if (this.#kind !== undefined) this.#forget(count);
   }
 
   /** Gives back the memory of the first points that wait. */
