@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test, vi } from "vitest";
 import { BackendSet } from "../../../registry/backend-set.ts";
 import { createRegistry } from "../../../registry/builtin.ts";
 import { StorageError } from "../../../src/core/errors.ts";
@@ -210,7 +210,17 @@ describe("retention", () => {
       await gate;
       await append(...args);
     };
-    const sends = [0, 1, 2, 3, 4].map((value) => writer.send(frame(value)));
+    const stored = vi.spyOn(blobs, "put");
+    const sends: Promise<void>[] = [];
+    for (const value of [0, 1, 2, 3, 4]) {
+      const sent = writer.send(frame(value));
+      sent.catch(() => {});
+      sends.push(sent);
+      // Each is stored before the next is sent: what is dropped then is its event.
+      await expect
+        .poll(() => stored.mock.settledResults.filter(({ type }) => type === "fulfilled").length, { timeout: 30_000 })
+        .toBe(value + 1);
+    }
     const settled = Promise.allSettled(sends);
     await expect.poll(() => writer.dropped, { timeout: 30_000 }).toBe(3);
     go();
