@@ -13,10 +13,17 @@ describe("sluice doctor", () => {
     expect(report.node).toEqual({ version: process.versions.node, supported: true });
     const sharp = JSON.parse(readFileSync(join(repository, "node_modules/sharp/package.json"), "utf8"));
     expect(report.packages).toContainEqual(expect.objectContaining({ name: "sharp", version: sharp.version }));
-    const { optionalDependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
-    expect(report.packages.map(({ name }: { name: string }) => name).sort()).toEqual(
-      Object.keys(optionalDependencies).sort(),
+    const { optionalDependencies, peerDependencies } = JSON.parse(
+      readFileSync(join(repository, "package.json"), "utf8"),
     );
+    expect(report.packages.map(({ name }: { name: string }) => name).sort()).toEqual(
+      Object.keys({ ...optionalDependencies, ...peerDependencies }).sort(),
+    );
+    for (const { name, range, version } of report.packages) {
+      if (!(name in peerDependencies)) continue;
+      expect(version, name).toMatch(/^\d/);
+      expect(peerDependencies[name].startsWith(range), name).toBe(true);
+    }
     expect(report.backends.map((backend: { key: string }) => backend.key)).toEqual(
       expect.arrayContaining(["disk", "memory", "tiff", "zarr"]),
     );

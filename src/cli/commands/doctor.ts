@@ -1,8 +1,8 @@
 /** `sluice doctor` */
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, open, readFile, rm, stat, statfs } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createRegistry } from "../../../registry/builtin.ts";
 import { isUri } from "../../../registry/uri.ts";
 import { checkAborted } from "../../core/checks.ts";
@@ -12,15 +12,28 @@ import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatRate, formatTable } from "../format.ts";
 import type { DoctorOptions } from "./doctor-session.ts";
 
+interface NeededPackage {
+  readonly name: string;
+  readonly purpose: string;
+  readonly range: string;
+  /** What is imported of it, if not the package. */
+  readonly entry?: string;
+}
+
 /** Packages that are loaded when they are needed, and for what. */
-const packages: readonly { readonly name: string; readonly purpose: string; readonly range: string }[] = [
+const packages: readonly NeededPackage[] = [
   { name: "sharp", purpose: "reading and writing PNG, JPEG and WebP", range: "^0.35" },
   { name: "@mongodb-js/zstd", purpose: "fast Zstandard on Node without its own", range: "1.2.2" },
   { name: "zstd-napi", purpose: "fast reads of parts of what Zstandard packed", range: "~0.0.13" },
   { name: "@aws-sdk/client-s3", purpose: "buckets", range: "~3.1162.0" },
   { name: "@aws-sdk/s3-request-presigner", purpose: "URLs that let their holder reach one key", range: "~3.1162.0" },
-  { name: "ws", purpose: "viewers over WebSockets", range: "^8.23" },
-  { name: "better-sqlite3", purpose: "catalogues, on Node without SQLite of its own", range: "12" },
+  { name: "ws", purpose: "viewers and live scans over WebSockets", range: "^8.23" },
+  { name: "better-sqlite3", purpose: "catalogues and folders of live scans, on Node without SQLite", range: "12" },
+  { name: "redis", purpose: "live scans of many machines", range: "^6.3" },
+  { name: "h5wasm", entry: "h5wasm/node", purpose: "HDF5 files of live scans", range: "^0.10.3" },
+  { name: "postgres", purpose: "catalogues in PostgreSQL", range: "^3.4" },
+  { name: "apache-arrow", purpose: "tables of catalogues as Arrow", range: "^21" },
+  { name: "@opentelemetry/api", purpose: "traces and metrics of stores", range: "^1.9" },
 ];
 
 /** The oldest Node that Sluice is tested with. */
@@ -49,7 +62,9 @@ async function doctorFolder(folder: string, { terminal, signal }: CommandContext
     );
   }
   const node = { version: process.versions.node, supported: isSupported(process.versions.node) };
-  const found = await Promise.all(packages.map(async (each) => ({ ...each, ...(await inspect(each.name)) })));
+  const found = await Promise.all(
+    packages.map(async ({ entry, ...each }) => ({ ...each, ...(await inspect(each.name, entry)) })),
+  );
   const registry = createRegistry();
   const backends = registry.keys().map((key) => {
     const { summary, opens } = registry.descriptor(key);
@@ -95,15 +110,17 @@ function isSupported(version: string): boolean {
 }
 
 /** The version of a package that really loads, or what is wrong with it. */
-async function inspect(name: string): Promise<{ version?: string; problem?: string }> {
+async function inspect(name: string, entry = name): Promise<{ version?: string; problem?: string }> {
+  const { resolve: find } = await import("import-meta-resolve");
   let main: string;
   try {
-    main = createRequire(import.meta.url).resolve(name);
+    // As it is imported: not every package can be required.
+    main = fileURLToPath(find(entry, import.meta.url));
   } catch {
     return { problem: "not installed" };
   }
   try {
-    await import(name);
+    await import(entry);
     return { version: await versionOf(main, name) };
   } catch (error) {
     return {
