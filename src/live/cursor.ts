@@ -18,8 +18,8 @@ export interface CursorOptions {
   readonly mode?: "all" | "latest" | { readonly every: number } | undefined;
   /**
    * Points that have left before they were read. `"throw"`: the view has them, and asking for them rejects with
-   * `EXPIRED`, unless the stream has a store that they are read from, which `"fill"` insists on: without one it rejects
-   * the read itself. `"skip"`: they are passed over, and the view says how many. Default `"throw"`.
+   * `EXPIRED`, unless the stream has a store that they are read from, which `"fill"` insists on: if the first of
+   * them is in none, the read itself rejects. `"skip"`: they are passed over, and the view says how many. Default `"throw"`.
    */
   readonly onGap?: "throw" | "fill" | "skip" | undefined;
 }
@@ -105,7 +105,8 @@ export class Cursor<Points = unknown, Point = unknown> {
     const { length, sealed } = news.bounds;
     if (length <= this.#position && sealed) throw await this.#end(options);
     const view = this.#mode === "latest" ? await this.#takeLatest(options) : await this.#takeNext(news, options);
-    if (this.#onGap === "fill" && view.expired > 0) await view.data(0, view.expired, options);
+    // The first of them, not all: a reader who comes late may have missed more than memory holds.
+    if (this.#onGap === "fill" && view.expired > 0) await view.data(0, 1, options);
     const step = typeof this.#mode === "number" ? this.#mode : 1;
     this.#position = view.lastIndex + step;
     return view;
