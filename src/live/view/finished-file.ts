@@ -10,7 +10,8 @@ import type { TreeFile } from "./tree.ts";
 export class FinishedFile {
   readonly #location: string;
   readonly #backends: () => Promise<BackendSet>;
-  #open: { readonly version: string; readonly file: Promise<TreeFile | undefined> } | undefined;
+  #open: { readonly version: string; readonly file: TreeFile } | undefined;
+  #looking: Promise<unknown> = Promise.resolve();
 
   /** @param location - Path or URI. */
   constructor(location: string, backends: () => Promise<BackendSet>) {
@@ -20,28 +21,36 @@ export class FinishedFile {
 
   /** The file as it is now; `undefined` if there is none. */
   async current(_options: CallOptions): Promise<TreeFile | undefined> {
-    const version = await this.#version();
-    // Nothing is asked for again: of what is far away there is no version, and it may be there by now.
-    const known = version !== undefined && this.#open?.version === version ? await this.#open.file : undefined;
-    if (known !== undefined) return known;
-    const before = this.#open;
-    this.#open = undefined;
-    await (await before?.file)?.close();
-    if (version === undefined) return undefined;
-    const file = this.#openNow(version);
-    this.#open = { version, file };
-    try {
-      return await file;
-    } catch (error) {
-      this.#open = undefined;
-      throw error;
-    }
+    // One after the other, so that a file is opened once.
+    const looking = this.#looking.then(() => this.#look());
+    this.#looking = looking.catch(() => undefined);
+    return await looking;
   }
 
   async close(): Promise<void> {
-    const before = this.#open;
+    await this.#looking;
+    await this.#open?.file.close();
     this.#open = undefined;
-    await (await before?.file)?.close();
+  }
+
+  async #look(): Promise<TreeFile | undefined> {
+    const version = await this.#version();
+    const before = this.#open;
+    if (before !== undefined) {
+      if (before.version === version) return before.file;
+      if (before.file.renew !== undefined && isFile(before.version) && isFile(version)) {
+        before.file.renew();
+        this.#open = { version, file: before.file };
+        return before.file;
+      }
+      this.#open = undefined;
+      await before.file.close();
+    }
+    if (version === undefined) return undefined;
+    const file = await this.#openNow(version);
+    // Where there is no version, nothing may be something by the next time.
+    if (file !== undefined) this.#open = { version, file };
+    return file;
   }
 
   /** Says one file from another at the same place. */
@@ -61,7 +70,7 @@ export class FinishedFile {
 
   async #openNow(version: string): Promise<TreeFile | undefined> {
     const path = this.#path();
-    if (path !== undefined && version.startsWith("file")) {
+    if (path !== undefined && isFile(version)) {
       const { openHdf5Tree } = await import("./hdf5-tree.ts");
       return await openHdf5Tree(path);
     }
@@ -73,4 +82,9 @@ export class FinishedFile {
     if (!isUri(this.#location)) return this.#location;
     return this.#location.startsWith("file:") ? fileURLToPath(this.#location) : undefined;
   }
+}
+
+/** True for a version of a file, not of a folder or of something far away. */
+function isFile(version: string | undefined): version is string {
+  return version?.startsWith("file,") ?? false;
 }

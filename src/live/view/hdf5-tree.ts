@@ -1,18 +1,14 @@
 /** An HDF5 file as a tree. Parts of datasets are read when they are asked for. */
-import { open } from "node:fs/promises";
 import type { Dataset, File, Group, Metadata } from "h5wasm";
 import type { DType } from "../../core/dtype.ts";
 import { StorageError } from "../../core/errors.ts";
 import { ndArray, sizeOf, zeros } from "../../core/nd-array.ts";
 import type { DatasetSource, Extent } from "./dataset-source.ts";
-import { loadHdf5 } from "./hdf5-module.ts";
+import { Hdf5Handle } from "./hdf5-handle.ts";
 import type { TreeAttributes, TreeDataset, TreeFile, TreeGroup, TreeItem } from "./tree.ts";
 import { asMarked, booleansOf, groupOrRagged, markOf, withoutMark } from "./type-marks.ts";
 import { type AxisRange, takeValues, type ValueArray } from "./value-array.ts";
 import type { ValueDType } from "./value-types.ts";
-
-/** How HDF5 begins, behind what a user may have put before it. */
-const SIGNATURE = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** What the library says a path is. */
 const KINDS = { group: 0, dataset: 1 };
@@ -23,88 +19,91 @@ const KINDS = { group: 0, dataset: 1 };
  * @throws A {@link StorageError}: `CORRUPT` for what is no HDF5 file, `MISSING_DEPENDENCY`.
  */
 export async function openHdf5Tree(path: string): Promise<TreeFile> {
-  if (!(await hasSignature(path))) throw unreadable(path);
-  const h5 = await loadHdf5();
-  const file = openOr(() => new h5.File(path, "r"), path);
+  const handle = await Hdf5Handle.open(path);
   return {
-    root: new Hdf5Group(file, "/"),
-    close: async () => {
-      file.close();
-    },
+    root: new Hdf5Group(handle, "/"),
+    renew: () => handle.renew(),
+    close: async () => handle.close(),
   };
 }
 
 class Hdf5Group implements TreeGroup {
   readonly kind = "group";
-  readonly #file: File;
+  readonly #handle: Hdf5Handle;
   readonly #path: string;
 
-  constructor(file: File, path: string) {
-    this.#file = file;
+  constructor(handle: Hdf5Handle, path: string) {
+    this.#handle = handle;
     this.#path = path;
   }
 
   get attributes(): TreeAttributes {
-    return attributesOf(this.#path === "/" ? this.#file : (this.#file.get(this.#path) as Group), this.#path);
+    return attributesOf(this.#group(), this.#path);
   }
 
   async names(): Promise<readonly string[]> {
-    return (this.#path === "/" ? this.#file : (this.#file.get(this.#path) as Group)).keys();
+    return this.#group().keys();
   }
 
   async child(name: string): Promise<TreeItem | undefined> {
     if (!(await this.names()).includes(name)) return undefined;
     const path = this.#path === "/" ? `/${name}` : `${this.#path}/${name}`;
-    const target = this.#file.get_link(path) as string | null;
+    const file = this.#handle.file();
+    const target = file.get_link(path) as string | null;
     if (target !== null && target !== undefined) return { kind: "soft link", path: target };
     // The library follows external links by itself, where it can.
-    const external = this.#file.get_external_link(path) as { filename: string; obj_path: string } | null | undefined;
+    const external = file.get_external_link(path) as { filename: string; obj_path: string } | null | undefined;
     if (external?.filename) return { kind: "external link", file: external.filename, path: external.obj_path };
-    switch (this.#file.get_type(path)) {
+    switch (file.get_type(path)) {
       case KINDS.group:
-        return groupOrRagged(new Hdf5Group(this.#file, path));
+        return groupOrRagged(new Hdf5Group(this.#handle, path));
       case KINDS.dataset:
-        return new Hdf5Dataset(this.#file, path);
+        return new Hdf5Dataset(this.#handle, path);
       default:
         return undefined;
     }
+  }
+
+  #group(): Group {
+    const file = this.#handle.file();
+    return this.#path === "/" ? file : (nodeAt(file, this.#path) as Group);
   }
 }
 
 class Hdf5Dataset implements TreeDataset {
   readonly kind = "dataset";
-  readonly #file: File;
+  readonly #handle: Hdf5Handle;
   readonly #path: string;
 
-  constructor(file: File, path: string) {
-    this.#file = file;
+  constructor(handle: Hdf5Handle, path: string) {
+    this.#handle = handle;
     this.#path = path;
   }
 
   get attributes(): TreeAttributes {
-    return withoutMark(attributesOf(this.#file.get(this.#path) as Dataset, this.#path));
+    return withoutMark(attributesOf(nodeAt(this.#handle.file(), this.#path), this.#path));
   }
 
   async open(): Promise<DatasetSource> {
-    const dataset = this.#file.get(this.#path) as Dataset;
-    const mark = markOf(attributesOf(dataset, this.#path));
-    return new Hdf5Source(dataset, this.#path, mark === "bool" || mark === "float16" ? mark : undefined);
+    const mark = markOf(attributesOf(nodeAt(this.#handle.file(), this.#path), this.#path));
+    return new Hdf5Source(this.#handle, this.#path, mark === "bool" || mark === "float16" ? mark : undefined);
   }
 }
 
 class Hdf5Source implements DatasetSource {
   readonly dtype: ValueDType | "ragged";
   readonly maxShape: readonly number[];
-  readonly #dataset: Dataset;
+  readonly #handle: Hdf5Handle;
   readonly #path: string;
 
   readonly #mark: "bool" | "float16" | undefined;
 
   /** @param mark - What its elements stand for, where HDF5 has another type. */
-  constructor(dataset: Dataset, path: string, mark?: "bool" | "float16") {
-    this.#dataset = dataset;
+  constructor(handle: Hdf5Handle, path: string, mark?: "bool" | "float16") {
+    this.#handle = handle;
     this.#path = path;
     this.#mark = mark;
+    const dataset = this.#dataset();
     this.maxShape = dataset.shape ?? [0];
     this.dtype = mark ?? typeOf(dataset.metadata, path);
   }
@@ -117,20 +116,33 @@ class Hdf5Source implements DatasetSource {
     return asMarked(this.#read(axes), this.#mark);
   }
 
+  #dataset(): Dataset {
+    return nodeAt(this.#handle.file(), this.#path) as Dataset;
+  }
+
   #read(axes: readonly AxisRange[]): ValueArray {
+    const dataset = this.#dataset();
     const shape = axes.map(({ count }) => count);
     if (shape.includes(0))
-      return valuesOf(emptyOf(typeOf(this.#dataset.metadata, this.#path)), this.#dataset.metadata, shape, this.#path);
+      return valuesOf(emptyOf(typeOf(dataset.metadata, this.#path)), dataset.metadata, shape, this.#path);
     // The library takes strides, but reads text wrongly with them: whole rows are read, and some are left out.
     const ranges = axes.map(({ start, step, count }): [number, number] => [start, start + (count - 1) * step + 1]);
     const whole = ranges.map(([from, to]) => to - from);
-    const data = axes.length === 0 ? this.#dataset.value : this.#dataset.slice(ranges);
-    const values = valuesOf(data, this.#dataset.metadata, whole, this.#path);
+    const data = axes.length === 0 ? dataset.value : dataset.slice(ranges);
+    const values = valuesOf(data, dataset.metadata, whole, this.#path);
     return takeValues(
       values,
       axes.map(({ step, count }) => ({ start: 0, step, count })),
     );
   }
+}
+
+/** What is at a path, which another file may not have. */
+function nodeAt(file: File, path: string): Group | Dataset {
+  const node = file.get(path) as Group | Dataset | null;
+  if (node !== null) return node;
+  const message = `'${path}' is not in the file any more: another one took its place`;
+  throw new StorageError("NOT_FOUND", message, { operation: "read", identifier: path });
 }
 
 /** Attributes that can be read; one of a type that is not known is left out. */
@@ -233,37 +245,4 @@ function flatList(list: ArrayLike<unknown>, rank: number): ArrayLike<unknown> {
 function emptyOf(dtype: ValueDType | "ragged"): unknown {
   const isList = dtype === "string" || dtype === "ragged" || dtype === "compound" || dtype.startsWith("complex");
   return isList ? [] : zeros([0], dtype as DType).data;
-}
-
-/** True if HDF5 begins somewhere where it may. Asked first: the library writes to the console what it cannot open. */
-async function hasSignature(path: string): Promise<boolean> {
-  const handle = await open(path, "r");
-  try {
-    const bytes = Buffer.alloc(SIGNATURE.length);
-    for (const at of [0, 512, 1024, 2048, 4096]) {
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, at);
-      if (bytesRead < bytes.length) return false;
-      if (bytes.equals(SIGNATURE)) return true;
-    }
-    return false;
-  } finally {
-    await handle.close();
-  }
-}
-
-function openOr<T>(make: () => T, path: string): T {
-  try {
-    return make();
-  } catch (cause) {
-    throw unreadable(path, cause);
-  }
-}
-
-function unreadable(path: string, cause?: unknown): StorageError {
-  const message = `${path} cannot be read as an HDF5 file: it is none, or it is damaged`;
-  return new StorageError("CORRUPT", message, {
-    operation: "open",
-    identifier: path,
-    ...(cause !== undefined && { cause }),
-  });
 }

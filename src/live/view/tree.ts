@@ -46,5 +46,7 @@ export type TreeItem = TreeGroup | TreeDataset | TreeSoftLink | TreeExternalLink
 /** A finished file. */
 export interface TreeFile {
   readonly root: TreeGroup;
+  /** Another file of the same kind took its place: what is read from now on is of that one. Absent: opened anew. */
+  renew?(): void;
   close(): Promise<void>;
 }

@@ -2,7 +2,10 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ndArray } from "../../../src/core/nd-array.ts";
+import { type DatasetSource, followSource } from "../../../src/live/view/dataset-source.ts";
 import { LiveFile } from "../../../src/live/view/live-file.ts";
+import type { TreeGroup } from "../../../src/live/view/tree.ts";
 import { writeHdf5 } from "../../../src/live/view/write-hdf5.ts";
 import { writeZarr } from "../../../src/live/view/write-zarr.ts";
 import { memoryStore, startScan } from "./scans.ts";
@@ -127,5 +130,85 @@ describe("a file that was written as Zarr", () => {
     expect([notes.dtype, await notes.shape()]).toEqual(["string", [300]]);
     const part = (await notes.select("10:200:95")) as unknown as { data: string[] };
     expect(part.data.map((text) => JSON.parse(text) as unknown)).toEqual([texts[10], texts[105]]);
+  });
+});
+
+describe.each([
+  ["HDF5", writeHdf5],
+  ["Zarr", writeZarr],
+] as const)("a finished file: %s", (_, write) => {
+  it("stays good for those who read it when another scan is added", async () => {
+    const store = memoryStore();
+    await using writing = await LiveFile.open(store, path);
+    await (await startScan(store, { file: path, number: 1, children: { a: [1, 2, 3], b: ["x", "y"] } })).close();
+    await write(writing);
+    await using reading = await LiveFile.open(undefined, path);
+    const [group, numbers, texts] = [
+      await reading.group("/1.1"),
+      await reading.dataset("/1.1/a"),
+      await reading.dataset("/1.1/b"),
+    ];
+    const points = numbers[Symbol.asyncIterator]();
+    expect((await points.next()).value).toBe(1n);
+    await (await startScan(store, { file: path, number: 2, children: {} })).close();
+    await write(writing);
+    expect(await numbers.at(1)).toBe(2n);
+    expect([await reading.keys(), await group.keys()]).toEqual([
+      ["1.1", "2.1"],
+      ["a", "b"],
+    ]);
+    expect([await numbers.at(-1), await texts.at(0), (await points.next()).value]).toEqual([3n, "x", 2n]);
+  });
+
+  it("is made of pieces of bounded size, one at a time, however much there is", async () => {
+    const frame = 2 ** 20;
+    const store = memoryStore();
+    const streams = { frames: { dtype: "uint8", shape: [1024, 1024] } } as const;
+    const children = { frames: { type: "stream", stream: "frames" } } as const;
+    const scan = await startScan(store, { file: path, children, streams });
+    const data = new Uint8Array(frame);
+    for (let i = 0; i < 40; i++) await scan.writer("frames").send(ndArray(data.fill(i), [1024, 1024]));
+    await scan.close();
+    await using view = await LiveFile.open(store, path);
+    const lengths: number[] = [];
+    let held = 0;
+    const measured = Object.create(view, { root: { value: measure(view.root) } }) as LiveFile;
+    await write(measured, { names: ["1.1"] });
+    expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(40);
+    expect([Math.max(...lengths) <= 16, held]).toEqual([true, 0]);
+    await using finished = await LiveFile.open(undefined, path);
+    expect(await (await finished.dataset("/1.1/frames")).select("::13, 5, -1")).toMatchObject({
+      data: Uint8Array.of(0, 13, 26, 39),
+    });
+
+    /** The same tree, with datasets that count the pieces that are asked for. */
+    function measure(group: TreeGroup): TreeGroup {
+      return {
+        ...group,
+        child: async (name, options) => {
+          const item = await group.child(name, options);
+          if (item?.kind === "group") return measure(item);
+          if (item?.kind !== "dataset") return item;
+          return { ...item, open: async (how) => counted(await item.open(how)) };
+        },
+      };
+    }
+
+    function counted(source: DatasetSource): DatasetSource {
+      return {
+        dtype: source.dtype,
+        maxShape: source.maxShape,
+        extent: (atLeast, options) => source.extent(atLeast, options),
+        read: (axes, options) => source.read(axes, options),
+        async *follow(from, options) {
+          for await (const piece of followSource(source, from, options)) {
+            lengths.push(piece.shape[0] as number);
+            expect(held++).toBe(0);
+            yield piece;
+            held--;
+          }
+        },
+      };
+    }
   });
 });
