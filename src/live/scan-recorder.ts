@@ -5,6 +5,7 @@ import { StorageError, toStorageError } from "../core/errors.ts";
 import type { FrameWriter } from "../core/frame-writer.ts";
 import type { DataStore } from "./data-store.ts";
 import type { JsonObject } from "./json.ts";
+import { Pulse } from "./recording/pulse.ts";
 import { RecordedScan } from "./recording/recorded-scan.ts";
 import type { RecordedPoints } from "./recording/recorded-stream.ts";
 import type { ScanPlace } from "./recording/scan-info.ts";
@@ -38,6 +39,10 @@ export interface ScanRecorderOptions {
   readonly maxWaitingBytes?: number | undefined;
   /** Time from a failure that may pass to the next try. Default 500 ms. */
   readonly retryMs?: number | undefined;
+  /**
+   * Points that come faster are sent together, so often: one after a silence goes at once. Default 5 ms.
+   */
+  readonly gatherMs?: number | undefined;
   /** Told of every failure, also of those that pass. */
   readonly onError?: ((error: StorageError) => void) | undefined;
   readonly clock?: Clock | undefined;
@@ -149,12 +154,13 @@ export class ScanRecorder {
   #start(start: RunStart): void {
     // A run that was left without its end is over.
     if (this.#current !== undefined) this.#end(this.#current, endReasons.FAILURE);
-    const { writers = () => [], factsOf = (): RunFacts => ({}), leaseMs, retryMs = 500 } = this.#options;
+    const { writers = () => [], factsOf = (): RunFacts => ({}), leaseMs, retryMs = 500, gatherMs = 5 } = this.#options;
     const { place = defaultPlace(start), identity, folder, documentsUri, classes = {} } = factsOf(start);
     const scan = new RecordedScan(this.#store, {
       run: { start, place, folder, classes, identity: { ...identityOf(start), path: place.path, ...identity } },
       ...{ leaseMs, retryMs, writers, documentsUri },
       ...{ waiting: this.#waiting, clock: this.#clock, signal: this.#abort.signal },
+      pulse: new Pulse(this.#clock, gatherMs),
       onError: (error) => this.#tell(error),
     });
     this.#current = scan;

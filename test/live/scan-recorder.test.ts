@@ -280,7 +280,7 @@ describe("Frames of a writer", () => {
     expect([(await cam.bounds()).durable, (await x.bounds()).durable]).toEqual([durable === 0 ? 0 : 5, 5]);
 
     // What retention takes away comes from the store and from the documents.
-    for (const { key } of [cam, x]) await engine.trim(key, 4);
+    for (const { key } of [cam, x]) await engine.trim(key, 5);
     expect(await cam.locate(0)).toMatchObject({ state: "in file" });
     const frames = await cam.slice();
     expect(frames.shape).toEqual([5, 16, 16]);

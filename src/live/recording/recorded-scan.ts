@@ -162,6 +162,7 @@ export class RecordedScan {
   end(end: RecordedEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
+    this.#options.pulse.hurry();
     // Who observes hears of the last frames a little later than they are there.
     for (const { stream, place, source } of this.#watched) {
       stream.frames(place, 0, source.framesReadable ?? 0);
@@ -205,6 +206,7 @@ export class RecordedScan {
   /** Gives up what is not done. */
   giveUp(error: StorageError): void {
     this.#unwatch.abort();
+    this.#options.pulse.hurry();
     this.#fail(error);
     // Nobody renews its lease any more: others find that its writer is lost.
     void this.#scan?.release().catch((failure: unknown) => {

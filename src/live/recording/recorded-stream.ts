@@ -6,6 +6,7 @@ import type { FrameReference } from "../encoding/frames.ts";
 import type { StreamDefinition } from "../stream-definition.ts";
 import type { StreamWriter } from "../stream-writer.ts";
 import type { PointKind } from "./point-kind.ts";
+import type { Pulse } from "./pulse.ts";
 import type { WaitingBytes } from "./waiting-bytes.ts";
 
 /** Points of one entry at most: who wants one of them gets them all. */
@@ -21,6 +22,8 @@ const SEND_BYTES = 2 ** 20;
 export interface RecordingContext {
   readonly waiting: WaitingBytes;
   readonly clock: Clock;
+  /** When points are sent. */
+  readonly pulse: Pulse;
   /** Time from a failure that may pass to the next try. */
   readonly retryMs: number;
   /** Gives up what waits. */
@@ -161,6 +164,7 @@ export class RecordedStream {
   async #sendAll(writer: StreamWriter): Promise<void> {
     while (this.#hasWork()) {
       try {
+        await this.#context.pulse.next();
         await this.#send(writer);
         const durable = this.#durableNow();
         if (durable > this.#durableSaid) await writer.setDurable(durable);
