@@ -83,16 +83,14 @@ export class Appender {
   }
 
   #send(lane: Lane, group: readonly AppendJob[]): void {
-    const { stream } = lane;
-    const about = { operation: "append", identifier: stream };
     const args = appendArguments(
-      stream,
+      lane.stream,
       group.some(({ wasSent }) => wasSent),
       group,
     );
     for (const job of group) job.wasSent = true;
     lane.inFlight.add(group);
-    this.#functions.send("append", args, about).then(
+    this.#functions.send("append", args).then(
       (reply) => {
         const isAgain = this.#answer(lane, group, reply);
         this.#after(lane, group, isAgain);
@@ -104,17 +102,23 @@ export class Appender {
   /** The connection was lost, or the server refuses. */
   async #failed(lane: Lane, group: readonly AppendJob[], error: unknown): Promise<void> {
     const about = { operation: "append", identifier: lane.stream };
-    const isAgain = error instanceof LinkLostError && !this.#connection.isClosed;
-    if (isAgain) {
+    let failure = error;
+    if (error instanceof LinkLostError && !this.#connection.isClosed) {
       lane.isRecovering = true;
-      await this.#connection.pause(error);
-    } else {
-      const failure = this.#connection.isClosed
-        ? new StorageError("NOT_OPEN", "The engine is closed", { backend: "redis", ...about })
-        : redisError(error, about);
-      for (const { reject } of group) reject(failure);
+      try {
+        await this.#functions.restore(error, about);
+        await this.#connection.pause(error);
+        this.#after(lane, group, true);
+        return;
+      } catch (refusal) {
+        failure = refusal;
+      }
     }
-    this.#after(lane, group, isAgain);
+    const told = this.#connection.isClosed
+      ? new StorageError("NOT_OPEN", "The engine is closed", { backend: "redis", ...about })
+      : redisError(failure, about);
+    for (const { reject } of group) reject(told);
+    this.#after(lane, group, false);
   }
 
   #after(lane: Lane, group: readonly AppendJob[], isAgain: boolean): void {

@@ -69,15 +69,19 @@ export class RedisFunctions {
     }
   }
 
-  /** Runs a script once; `LinkLostError` also if the server has to be told the script first, which is done here. */
-  send(name: ScriptName, args: readonly RedisArgument[], options: RedisCallOptions): Promise<RedisReply> {
-    return this.#connection.send(this.#command(name, args)).catch(async (error: unknown) => {
-      if (isMissing(error)) {
-        await this.load(options);
-        throw new LinkLostError(error);
-      }
-      throw error;
+  /**
+   * Runs a script once; `LinkLostError` also if the server has to be told the script first, see {@link restore}. It says so
+   * at once: commands that follow may be answered before the server knows the script again.
+   */
+  send(name: ScriptName, args: readonly RedisArgument[]): Promise<RedisReply> {
+    return this.#connection.send(this.#command(name, args)).catch((error: unknown) => {
+      throw isMissing(error) ? new LinkLostError(error) : error;
     });
+  }
+
+  /** Tells the server the scripts, if that is what a failed {@link send} was for. */
+  async restore({ cause }: LinkLostError, options: RedisCallOptions): Promise<void> {
+    if (isMissing(cause)) await this.load(options);
   }
 
   /** Tells the server the scripts. */
