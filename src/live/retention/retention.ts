@@ -121,7 +121,7 @@ export class Retention {
     for await (const keys of allScans(this.#engine, pass.signal)) await this.#each(keys, pass, clean);
     // A history that another process has shortened is no reason to think that scans are gone, with their payloads.
     const missing = [...before.keys()].filter((key) => !there.has(key));
-    const states = await this.#engine.getStates(missing, { signal: pass.signal });
+    const states = missing.length > 0 ? await this.#engine.getStates(missing, { signal: pass.signal }) : [];
     const isGone = new Set(missing.filter((_, i) => states[i] === undefined));
     await this.#each(
       missing.filter((key) => !isGone.has(key)),

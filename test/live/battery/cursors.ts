@@ -258,6 +258,21 @@ export function cursorBattery(engine: BatteryEngine): void {
         expect([...((await whole?.data()) ?? { data: [] }).data]).toEqual([...numbers(0, 600)]);
       }));
 
+    test("a cursor that skips what it has missed stays on the points that it takes", () =>
+      withStores(engine, async (writing, reading) => {
+        const { scan, writer, stream } = await makeStream(writing, reading);
+        for (let i = 0; i < 30; i++) await writer.send(i);
+        expect(await writing.engine.trim(stream.key, 10)).toBe(10);
+        const cursor = await stream.cursor({ from: 2, mode: { every: 3 }, onGap: "skip" });
+        const seen: number[] = [];
+        const view = await cursor.read();
+        expect([view?.index, view?.skipped, view?.expired]).toEqual([11, 9, 0]);
+        for await (const point of view ?? []) seen.push(point);
+        await scan.close();
+        for await (const rest of cursor) for await (const point of rest) seen.push(point);
+        expect(seen).toEqual([11, 14, 17, 20, 23, 26, 29]);
+      }));
+
     test("case 37: a signal frees a read and what it held, and it can be made again", () =>
       withStores(engine, async (writing, reading, { waiting }) => {
         const { writer, stream } = await makeStream(writing, reading);

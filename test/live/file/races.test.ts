@@ -7,6 +7,7 @@ import type { Entry, LiveEngine } from "../../../src/live/engine.ts";
 import { ChangeWatch } from "../../../src/live/engines/file/change-watch.ts";
 import { type FileEngineOptions, openFileEngine } from "../../../src/live/engines/file/index.ts";
 import { SegmentFiles } from "../../../src/live/engines/file/segment-files.ts";
+import { StreamRows } from "../../../src/live/engines/file/stream-rows.ts";
 import { openSqlite } from "../../../src/sqlite/open.ts";
 
 const KEY = "esrf:stream:01JD0000000000000000000001";
@@ -80,6 +81,21 @@ test("who reads behind one who trims again and again is not told of damage", asy
   const { entries, bounds } = await engine.range(KEY, 0, 9, { maxBytes: 1 });
   expect([entries.map(({ index }) => index), bounds.floor]).toEqual([[3], 3]);
   expect(reading.mock.calls.length).toBe(4);
+});
+
+test("what a transaction that broke had appended is appended again, once", async () => {
+  const [engine, other] = [await connect(), await connect()];
+  vi.spyOn(StreamRows.prototype, "insertPacked").mockImplementationOnce(() => {
+    throw new Error("the disk failed for a moment");
+  });
+  await Promise.all([
+    engine.append(KEY, [entry(0)]),
+    engine.append(`${KEY}B`, [entry(0)]),
+    engine.append(KEY, [entry(1)]),
+  ]);
+  const { entries, bounds } = await other.range(KEY, 0, 9);
+  expect([entries.map(({ payload }) => payload[0]), bounds.length]).toEqual([[0, 1], 2]);
+  expect((await other.bounds([`${KEY}B`]))[0]?.length).toBe(1);
 });
 
 test("a scan whose time is over hides none that follows", async () => {
