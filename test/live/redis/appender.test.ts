@@ -9,6 +9,8 @@ import { RedisFunctions } from "../../../src/live/engines/redis/functions.ts";
 /** Too large to be packed with others. */
 const entry = (index: number) => [{ index, length: 1, payload: new Uint8Array(5000).fill(index) }];
 
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A connection to a server that is played here. */
 function connectionTo(answer: (args: readonly unknown[]) => Promise<RedisReply>): RedisConnection {
   const parts = {
@@ -30,7 +32,8 @@ function connectionTo(answer: (args: readonly unknown[]) => Promise<RedisReply>)
 it("one that follows on another, which the server did not know how to make, is made after it", async () => {
   let length = 0;
   let isKnown = false;
-  let tellLoaded = () => {};
+  let [answerAppends, tellLoaded] = [() => {}, () => {}];
+  const asked = new Promise<void>((resolve) => (answerAppends = resolve));
   const loaded = new Promise<void>((resolve) => (tellLoaded = resolve));
   const connection = connectionTo(async ([command, , , , , first, ...pairs]) => {
     if (command === "FUNCTION") {
@@ -38,6 +41,7 @@ it("one that follows on another, which the server did not know how to make, is m
       return "library";
     }
     if (pairs.length === 0) return [];
+    await asked;
     if (!isKnown) {
       // Another process has told the server before the next one comes.
       isKnown = true;
@@ -49,9 +53,12 @@ it("one that follows on another, which the server did not know how to make, is m
   });
   const appender = new Appender(connection, new RedisFunctions(connection, "functions"));
   const one = appender.append("s", entry(0));
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   const appends = Promise.allSettled([one, appender.append("s", entry(1))]);
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  // Both are under way.
+  answerAppends();
+  await turn();
   tellLoaded();
   expect(await appends).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
   expect(length).toBe(2);
