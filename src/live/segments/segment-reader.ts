@@ -1,5 +1,6 @@
 /** Reads payloads of segment files. */
 import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32c } from "../../codecs/crc32c.ts";
 import type { OperationOptions } from "../../core/byte-store.ts";
@@ -72,7 +73,7 @@ export class SegmentReader implements AsyncDisposable {
   }
 
   #use(path: string): OpenFile {
-    const file = this.#files.get(path) ?? new OpenFile(path);
+    const file = this.#files.get(path) ?? this.#openNext(path);
     this.#files.delete(path);
     this.#files.set(path, file);
     file.acquire();
@@ -81,6 +82,17 @@ export class SegmentReader implements AsyncDisposable {
       this.#drop(oldPath, old);
     }
     return file;
+  }
+
+  /** Whoever goes on to the next file of a folder holds on to none before it that another process has removed. */
+  #openNext(path: string): OpenFile {
+    for (const [other, file] of this.#files) {
+      if (dirname(other) !== dirname(path)) continue;
+      void file.isRemoved().then((isRemoved) => {
+        if (isRemoved) this.#drop(other, file);
+      });
+    }
+    return new OpenFile(path);
   }
 
   #drop(path: string, file: OpenFile): void {
@@ -112,6 +124,15 @@ class OpenFile {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     return await readAt(await this.#handle, offset, length);
+  }
+
+  /** True if it has no name any more: its space is given back once nobody has it open. Never rejects. */
+  async isRemoved(): Promise<boolean> {
+    try {
+      return (await (await this.#handle).stat()).nlink === 0;
+    } catch {
+      return true;
+    }
   }
 
   /** Closes it when its last user has left. */

@@ -130,6 +130,24 @@ describe("a reader of segments", () => {
     await expect(reader.read(other)).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 
+  it("holds on to no file that another process has removed, once it has gone on to the next", async () => {
+    const paths = ["1.seg", "2.seg", "3.seg"].map((name) => join(folder, name));
+    const [gone, kept, next] = (await Promise.all(
+      paths.map(async (name) => {
+        await using writer = await SegmentWriter.create(name);
+        return await writer.append(bytes(1));
+      }),
+    )) as [SegmentReference, SegmentReference, SegmentReference];
+    await using reader = new SegmentReader();
+    for (const reference of [gone, kept]) await reader.read(reference);
+    await unlink(paths[0] as string);
+    expect(await reader.read(gone)).toEqual(bytes(1));
+    await reader.read(next);
+    const reading = () => reader.read(gone).catch(({ code }: { code: string }) => code);
+    await expect.poll(reading, { timeout: 30_000 }).toBe("NOT_FOUND");
+    expect(await reader.read(kept)).toEqual(bytes(1));
+  });
+
   it("reads many files with few open, at once", async () => {
     const references: SegmentReference[] = [];
     for (let i = 0; i < 20; i++) {
