@@ -50,10 +50,14 @@ describe("The examples", () => {
     }
   });
 
-  it.each(Object.entries(expected))("%s has at most forty lines and prints what it should", async (name, output) => {
-    expect(exampleSource(name).trimEnd().split("\n").length).toBeLessThanOrEqual(40);
-    expect(runExample(name, await temporaryFolder())).toBe(output);
-  });
+  it.each(Object.entries(expected))(
+    "%s has at most forty lines and prints what it should",
+    async (name, output) => {
+      expect(exampleSource(name).trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+      expect(runExample(name, await temporaryFolder())).toBe(output);
+    },
+    120_000,
+  );
 
   it("session.yaml records forty frames and the stage", async () => {
     const basePath = await temporaryFolder();
