@@ -1,6 +1,6 @@
 // Frames of 8 MiB to 1, 4 and 10 readers, inside their events and by reference: `node bench/live-frames.mjs`. Starts a
 // redis-server of its own. Beside them: plain streams of Redis with the frame inside, and blissdata's own client. ROUNDS=1
-// does less. Readers are in a process of their own, but for the memory engine; each
+// does less. "shared": by reference, and read once for all readers of the process. Readers are in a process of their own, but for the memory engine; each
 // decodes every frame. Then a slice of 100 frames by reference beside the same part of the Zarr array.
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { createClient, RESP_TYPES } from "redis";
 import { BackendSet, createRegistry, ndArray } from "../dist/src/index.js";
-import { DataStore, frameReader, MemoryEngine, openBlobTier, openLive } from "../dist/src/live/index.js";
+import { DataStore, frameReader, MemoryEngine, openBlobTier, openLive, sharedFrames } from "../dist/src/live/index.js";
 import { median, shuffled } from "./support/interleave.mjs";
 import { runBlissdata, startRedis } from "./support/redis.mjs";
 
@@ -54,7 +54,7 @@ async function follow(store, key, readers, onReady) {
   const all = Promise.all(
     cursors.map(async (cursor) => {
       for (let seen = 0; seen < FRAMES; ) {
-        const view = await cursor.read({ maxItems: 4 });
+        const view = await cursor.read({ maxItems: 1 });
         const { data } = await view.data();
         if (data[0] !== seen || data[data.length - 1] !== seen + view.length - 1) throw new Error("Another frame");
         for (let i = 0; i < view.length; i++) times.saw(data, i * FRAME_BYTES);
@@ -81,7 +81,7 @@ async function followBare(url, stream, readers, onReady) {
     clients.map(async (client) => {
       let id = "0-0";
       for (let seen = 0; seen < FRAMES; ) {
-        const reply = await client.sendCommand(["XREAD", "COUNT", "4", "BLOCK", "0", "STREAMS", stream, id]);
+        const reply = await client.sendCommand(["XREAD", "COUNT", "1", "BLOCK", "0", "STREAMS", stream, id]);
         for (const [entryId, [, payload]] of reply[0][1]) {
           id = String(entryId);
           times.saw(payload, 0);
@@ -96,12 +96,17 @@ async function followBare(url, stream, readers, onReady) {
   return times.answer();
 }
 
+async function openStore(location, isShared) {
+  const readFrames = isShared ? sharedFrames(frameReader()) : undefined;
+  return await openLive(location, readFrames && { readFrames });
+}
+
 async function reader() {
-  const [{ location, key, readers }] = await once(process, "message");
+  const [{ location, key, readers, isShared }] = await once(process, "message");
   const onReady = () => process.send("ready");
   if (key.startsWith("bare:")) process.send(await followBare(location, key, readers, onReady));
   else {
-    const store = await openLive(location);
+    const store = await openStore(location, isShared);
     process.send(await follow(store, key, readers, onReady));
     await store[Symbol.asyncDispose]();
   }
@@ -130,9 +135,10 @@ async function deliverBare(url, readers) {
 }
 
 /** Frames per second that each reader gets, and how long they take. */
-async function deliver(location, isByReference, readers, directory) {
-  const store = await openLive(location === "folder" ? join(directory, "live") : location);
-  const blobs = isByReference ? await openBlobTier({ root: join(directory, "blobs") }) : undefined;
+async function deliver(location, how, readers, directory) {
+  const isShared = how === "shared";
+  const store = await openStore(location === "folder" ? join(directory, "live") : location, isShared);
+  const blobs = how !== "inside" ? await openBlobTier({ root: join(directory, "blobs") }) : undefined;
   const scan = await store.createScan({ name: "bench" });
   const camera = await scan.createStream("camera", { type: "frames", dtype: "uint16", shape: SHAPE }, { blobs });
   await scan.prepare();
@@ -143,7 +149,12 @@ async function deliver(location, isByReference, readers, directory) {
     await new Promise((ready) => (done = follow(store, scan.key, readers, ready).then((times) => [times])));
   } else {
     const child = fork(fileURLToPath(import.meta.url), ["reader"]);
-    child.send({ location: location === "folder" ? join(directory, "live") : location, key: scan.key, readers });
+    child.send({
+      location: location === "folder" ? join(directory, "live") : location,
+      key: scan.key,
+      readers,
+      isShared,
+    });
     await once(child, "message");
     done = once(child, "message");
   }
@@ -182,9 +193,8 @@ async function deliveries() {
         runBlissdata(stack.url, how).then(({ read, ...times }) => ({ ...times, rate: read }));
     }
     for (const [place, location] of Object.entries(places)) {
-      for (const isByReference of [false, true]) {
-        const name = `${place}, ${isByReference ? "by reference" : "inside"}`;
-        candidates[name] = () => inDirectory((directory) => deliver(location, isByReference, readers, directory));
+      for (const how of ["inside", "by reference", "shared"]) {
+        candidates[`${place}, ${how}`] = () => inDirectory((directory) => deliver(location, how, readers, directory));
       }
     }
     const results = new Map(Object.keys(candidates).map((name) => [name, []]));

@@ -1,7 +1,7 @@
 /** The live scans that commands read. Heavy: opens engines. */
 import { StorageError } from "../core/errors.ts";
 import type { DataStore } from "../live/data-store.ts";
-import { openLive, type Scan } from "../live/index.ts";
+import { frameReader, openLive, type Scan, sharedFrames } from "../live/index.ts";
 import { withRedisPassword } from "../session/live-location.ts";
 import { type LocationOptions, Locations } from "./location.ts";
 import type { SessionLive } from "./session-places.ts";
@@ -19,6 +19,8 @@ export interface LiveOptions extends LocationOptions {
 export interface LiveUse {
   /** True: a store that is not there is made. */
   readonly creates?: boolean | undefined;
+  /** True: frames are read once for all who follow them. */
+  readonly sharesFrames?: boolean | undefined;
 }
 
 /** Live scans, with the backends that their frames may lie in. */
@@ -43,7 +45,11 @@ export class OpenLive implements AsyncDisposable {
    * @throws A {@link StorageError}: `CONFIG_INVALID` if nothing says where they are; `UNSUPPORTED` for those in the
    * memory of a process; otherwise as `openLive`.
    */
-  static async open(options: LiveOptions, terminal: Terminal, { creates = false }: LiveUse = {}): Promise<OpenLive> {
+  static async open(
+    options: LiveOptions,
+    terminal: Terminal,
+    { creates = false, sharesFrames = false }: LiveUse = {},
+  ): Promise<OpenLive> {
     const { live: given, session } = options;
     const file = isSessionFile(given) ? given : session;
     const locations = await Locations.open({ ...options, session: file }, terminal);
@@ -57,6 +63,7 @@ export class OpenLive implements AsyncDisposable {
       const store = await openLive(withRedisPassword(location), {
         redis: { prefix: options.prefix ?? live.prefix },
         backends: locations.backends,
+        ...(sharesFrames && { readFrames: sharedFrames(frameReader(locations.backends)) }),
       });
       return new OpenLive(store, locations, live);
     } catch (error) {

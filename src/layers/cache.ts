@@ -5,9 +5,9 @@ import type { ByteRange, ByteStore, ObjectStat, ReadOptions } from "../core/byte
 import { checkAborted, checkInteger } from "../core/checks.ts";
 import { type ErrorContext, StorageError } from "../core/errors.ts";
 import { normalizeKey } from "../core/key.ts";
+import { SingleFlight } from "../core/single-flight.ts";
 import { CachedValues } from "./cached-values.ts";
 import { followVersions } from "./follow-versions.ts";
-import { SingleFlight } from "./single-flight.ts";
 import { WrappedStore } from "./wrapped-store.ts";
 
 /** Bytes of a stream from the cache that come at a time. */

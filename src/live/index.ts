@@ -8,6 +8,7 @@ export { type BlobFrames, type BlobPlace, BlobTier, type BlobTierOptions } from 
 export { frameReader } from "./blobs/frame-reader.ts";
 export { type OpenBlobTierOptions, openBlobTier } from "./blobs/open-blob-tier.ts";
 export type { SegmentBlobsOptions } from "./blobs/segment-blobs.ts";
+export { type SharedFramesOptions, sharedFrames } from "./blobs/shared-frames.ts";
 export { type StoredPlace, storedPoints } from "./blobs/stored-points.ts";
 export { LiveBridge, type LiveBridgeOptions } from "./bridge/bridge.ts";
 export { Cursor, type CursorOptions, type ReadOptions } from "./cursor.ts";

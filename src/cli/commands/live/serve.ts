@@ -24,7 +24,7 @@ export interface ServeLiveOptions extends LiveOptions, RetentionCommandOptions, 
 export async function serveLive(options: ServeLiveOptions, { terminal, signal }: CommandContext): Promise<undefined> {
   const { host, port, token, origin: origins, retention: isCleaning } = options;
   const server = await secureServer(options);
-  await using open = await OpenLive.open(options, terminal, { creates: true });
+  await using open = await OpenLive.open(options, terminal, { creates: true, sharesFrames: true });
   const { store } = open;
   const retention = new Retention(store.engine, policyOf(options, open.retention), {
     intervalMs: options.interval ?? open.retention?.intervalMs,

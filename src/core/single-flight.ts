@@ -1,6 +1,6 @@
 /** One piece of work for all who ask for the same thing at the same time. */
-import { checkAborted } from "../core/checks.ts";
-import type { ErrorContext } from "../core/errors.ts";
+import { checkAborted } from "./checks.ts";
+import type { ErrorContext } from "./errors.ts";
 
 interface Flight<T> {
   readonly work: Promise<T>;
