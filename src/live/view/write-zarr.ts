@@ -1,13 +1,11 @@
 /** Writes a file of scans as a Zarr hierarchy. */
 import { randomUUID } from "node:crypto";
-import { basename, dirname, resolve } from "node:path";
 import type { BackendSet } from "../../../registry/backend-set.ts";
 import { StorageError } from "../../core/errors.ts";
 import type { CallOptions } from "../engine.ts";
 import type { LiveFile } from "./live-file.ts";
-import { isUri } from "./stored-files.ts";
 import { writeTree } from "./tree-writer.ts";
-import { openTreeBackend } from "./zarr-tree.ts";
+import { openHierarchy } from "./zarr-tree.ts";
 import { attributesOf, ZarrTreeWriter } from "./zarr-tree-writer.ts";
 
 /** Options of {@link writeZarr}. */
@@ -45,8 +43,12 @@ export async function writeZarr(file: LiveFile, options: WriteZarrOptions = {}):
   }
 
   async function write(set: BackendSet): Promise<readonly string[]> {
-    const { folder, name } = placeOf(to);
-    const backend = await openTreeBackend(folder, set);
+    const { backend, name } = await openHierarchy(to, set);
+    if (name === "") {
+      await backend.close();
+      const message = `${to} names no place within a store; s3://bucket/scans.zarr would`;
+      throw new StorageError("INVALID_KEY", message, { operation: "writeZarr", identifier: to });
+    }
     const draft = `.${name}.sluice-new-${randomUUID().slice(0, 8)}`;
     const tree = backend.arrayTree(name);
     try {
@@ -68,14 +70,4 @@ export async function writeZarr(file: LiveFile, options: WriteZarrOptions = {}):
       await backend.close();
     }
   }
-}
-
-/** The folder that a hierarchy is in, and its name there. */
-function placeOf(to: string): { readonly folder: string; readonly name: string } {
-  if (!isUri(to)) return { folder: dirname(resolve(to)), name: basename(resolve(to)) };
-  const at = to.replace(/\/+$/, "");
-  const [, folder, name] = /^([a-z][a-z0-9+.-]*:\/\/.*)\/([^/]+)$/i.exec(at) ?? [];
-  if (folder !== undefined && name !== undefined) return { folder, name: decodeURIComponent(name) };
-  const message = `${to} names no place within a store; s3://bucket/scans.zarr would`;
-  throw new StorageError("INVALID_KEY", message, { operation: "writeZarr", identifier: to });
 }

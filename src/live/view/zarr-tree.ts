@@ -1,5 +1,5 @@
 /** A Zarr hierarchy as a tree: what Zarr has not, links, text and records, stands in attributes of groups. */
-import { resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { BackendSet } from "../../../registry/backend-set.ts";
 import {
   type ArrayTree,
@@ -29,29 +29,36 @@ export const LINK_MARK = "sluice_link";
 export const VALUE_MARK = "sluice_value";
 
 /** A backend that has hierarchies. */
-export type TreeBackend = StorageBackend & ArrayTreeSource;
+type TreeBackend = StorageBackend & ArrayTreeSource;
+
+/** A hierarchy, in a backend that must be closed after it. */
+export interface OpenHierarchy {
+  readonly backend: TreeBackend;
+  /** Key of the hierarchy; `""` if it is all of a store. */
+  readonly name: string;
+}
 
 /**
- * Opens a folder that is a hierarchy, or has some.
+ * Opens the folder that a hierarchy is in.
  *
- * @param location - Path or URI.
+ * @param location - Path or URI of the hierarchy.
  */
-export async function openTreeBackend(location: string, backends: BackendSet): Promise<TreeBackend> {
-  const place = isUri(location) ? { uri: location } : { root: resolve(location) };
+export async function openHierarchy(location: string, backends: BackendSet): Promise<OpenHierarchy> {
+  const { place, name } = placeOf(location);
   const context = {
     instance: "view",
     store: (reference: Parameters<BackendSet["store"]>[0]) => backends.store(reference),
   };
   const backend = await backends.registry.open("zarr", place, context);
-  if (backend instanceof StorageBackend && isArrayTreeSource(backend)) return backend;
+  if (backend instanceof StorageBackend && isArrayTreeSource(backend)) return { backend, name };
   await backend.close();
   throw new StorageError("UNSUPPORTED", "The backend that is registered as zarr has no hierarchies");
 }
 
 /** Opens a hierarchy to read; `undefined` if none is there. */
 export async function openZarrTree(location: string, backends: BackendSet): Promise<TreeFile | undefined> {
-  const backend = await openTreeBackend(location, backends);
-  const tree = backend.arrayTree();
+  const { backend, name } = await openHierarchy(location, backends);
+  const tree = backend.arrayTree(name);
   const root = await tree.node("");
   if (root?.kind !== "group") {
     await backend.close();
@@ -63,6 +70,16 @@ export async function openZarrTree(location: string, backends: BackendSet): Prom
       await backend.close();
     },
   };
+}
+
+/** The folder that a hierarchy is in, and its name there. */
+function placeOf(location: string): { readonly place: object; readonly name: string } {
+  if (!isUri(location)) return { place: { root: dirname(resolve(location)) }, name: basename(resolve(location)) };
+  const uri = location.replace(/\/+$/, "");
+  const [, folder, name] = /^([a-z][a-z0-9+.-]*:\/\/.*[^/])\/([^/]+)$/i.exec(uri) ?? [];
+  return folder === undefined || name === undefined
+    ? { place: { uri }, name: "" }
+    : { place: { uri: folder }, name: decodeURIComponent(name) };
 }
 
 class ZarrGroup implements TreeGroup {

@@ -1,7 +1,9 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BackendSet, createRegistry } from "../../../registry/index.ts";
 import { ndArray } from "../../../src/core/nd-array.ts";
 import { type DatasetSource, followSource } from "../../../src/live/view/dataset-source.ts";
 import { LiveFile } from "../../../src/live/view/live-file.ts";
@@ -131,6 +133,30 @@ describe("a file that was written as Zarr", () => {
     const part = (await notes.select("10:200:95")) as unknown as { data: string[] };
     expect(part.data.map((text) => JSON.parse(text) as unknown)).toEqual([texts[10], texts[105]]);
   });
+
+  it.each(["a folder", "a store without folders"])(
+    "may be at a URI, of %s, where nothing beside it is touched",
+    async (kind) => {
+      const store = memoryStore();
+      await using file = await LiveFile.open(store, path);
+      await (await startScan(store, { file: path, number: 1, children: { a: [1, 2] } })).close();
+      await using backends = new BackendSet(createRegistry());
+      const base = kind === "a folder" ? pathToFileURL(folder).href : "mem://bucket/folder";
+      const to = `${base}/my%20data.zarr`;
+      await using view = await LiveFile.open(store, path, { backends, finished: to });
+      expect(await view.keys()).toEqual(["1.1"]);
+      expect(await writeZarr(file, { to, backends })).toEqual(["1.1"]);
+      const { key } = await store.lastScan();
+      await store.deleteScan(key);
+      expect(await (await view.dataset("/1.1/a")).at(-1)).toBe(2n);
+      const bytes = await backends.store(base);
+      const keys: string[] = [];
+      for await (const entry of bytes.list({ prefix: "" })) if (entry.kind !== "directory") keys.push(entry.key);
+      expect(keys.filter((name) => !name.startsWith("my data.zarr/"))).toEqual([]);
+      expect(keys.length).toBeGreaterThan(3);
+      await expect(writeZarr(file, { to: "mem://bucket", backends })).rejects.toMatchObject({ code: "INVALID_KEY" });
+    },
+  );
 });
 
 describe.each([
