@@ -109,6 +109,22 @@ describe.skipIf(!hasRedis)("redis", () => {
     }
   });
 
+  it("who comes to wait for something else is waited for at once, not with the next heartbeat", async () => {
+    const [reader, writer] = [await open({ heartbeatMs: 600_000 }), await open()];
+    const controller = new AbortController();
+    const other = reader.wait(new Map([[`${KEY}-other`, 0]]), { signal: controller.signal }).catch(() => {});
+    await expect
+      .poll(async () => /blocked_clients:1\b/.test(await rawReply(server, "INFO", "clients")), { timeout: 30_000 })
+      .toBe(true);
+    const waiting = reader.wait(new Map([[`${KEY}-late`, 0]]));
+    // So that the second is waited for before its point comes; if it is not yet, the point is there when it looks.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await writer.append(`${KEY}-late`, [entry(0)]);
+    expect((await waiting).size).toBe(1);
+    controller.abort();
+    await other;
+  }, 60_000);
+
   it("two prefixes in one database do not see each other's scans, nor delete them", async () => {
     const [one, two] = [new DataStore(await open({ prefix: "a:" })), new DataStore(await open({ prefix: "b:" }))];
     const scan = await one.createScan({ name: "s" });
