@@ -79,7 +79,7 @@ export class CursorGroup {
     }
     const others = new AbortController();
     const { signal } = options;
-    // Not AbortSignal.any: what it makes stays with a signal that lives on, read after read.
+    // Not AbortSignal.any: what is added to a signal that lives on is taken from it again, read after read.
     const onAbort = () => others.abort(signal?.reason);
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort);

@@ -55,11 +55,6 @@ export class Appender {
     if (lane !== undefined) await new Promise<void>((resolve) => lane.idle.push(resolve));
   }
 
-  /** The same for all streams. */
-  async allIdle(): Promise<void> {
-    await Promise.all([...this.#lanes.keys()].map((stream) => this.idle(stream)));
-  }
-
   #schedule(lane: Lane): void {
     if (lane.isScheduled || lane.isRecovering) return;
     lane.isScheduled = true;
