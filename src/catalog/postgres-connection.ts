@@ -127,7 +127,10 @@ export class PostgresConnection {
     if (this.#isLost) return this.#lost;
     const [text, prepare] = params.length === 0 ? [sql, false] : this.#numbered(sql);
     const query = this.#sql.unsafe(text, params.map(parameter), { prepare });
-    const cancel = () => void query.cancel();
+    // It takes a connection of its own, which one that is lost does not get: its statements have ended anyway.
+    const cancel = () => {
+      if (!this.#isLost) void query.cancel();
+    };
     signal?.addEventListener("abort", cancel);
     try {
       const result = await Promise.race([query, this.#lost]);
