@@ -20,6 +20,19 @@ export function checkWhole(value: unknown, what: string): number {
   throw refused(value, what, "a whole number");
 }
 
+/**
+ * Refuses options of other names, and what is no options at all: metadata that stand one level too high, or a status that
+ * stands alone, would be lost without a word.
+ */
+export function checkOptions(options: object, names: readonly string[], operation: string): void {
+  const isObject = typeof options === "object" && options !== null && !Array.isArray(options);
+  const unknown = isObject ? Object.keys(options).find((name) => !names.includes(name)) : undefined;
+  if (isObject && unknown === undefined) return;
+  const got = unknown === undefined ? describe(options) : `"${unknown}"`;
+  const message = `${operation} takes options { ${names.join(", ")} }, not ${got}`;
+  throw new StorageError("INVALID_DATA", message, { operation, identifier: unknown ?? operation });
+}
+
 function refused(value: unknown, what: string, wanted: string): StorageError {
   const got = typeof value === "number" ? String(value) : describe(value);
   return new StorageError("INVALID_DATA", `${what} must be ${wanted}, got ${got}`, { identifier: what });

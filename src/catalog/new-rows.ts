@@ -1,5 +1,5 @@
 /** Rows that begin a run and its streams. */
-import { checkNumber, checkText } from "./column-values.ts";
+import { checkNumber, checkOptions, checkText } from "./column-values.ts";
 import type { CatalogTransaction, SqlValue } from "./database.ts";
 import { toJsonText } from "./json-text.ts";
 import { newUid } from "./open-run.ts";
@@ -33,6 +33,7 @@ export interface RunDefaults {
  * @throws A {@link StorageError} `INVALID_DATA` for what no column holds.
  */
 export function newRun(planName: string, options: OpenRunOptions, defaults: RunDefaults): NewRun {
+  checkOptions(options, ["metadata", "operator", "uid", "time"], "openRun");
   const { sampleId, writer } = defaults;
   const { metadata = {}, operator = defaults.operator, uid = newUid(), time = defaults.time } = options;
   const text = toJsonText(metadata, "metadata");

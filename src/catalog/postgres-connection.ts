@@ -1,4 +1,5 @@
 /** One connection to PostgreSQL. When it is lost, it is over: whoever needs one makes another. */
+import { connect, type Socket } from "node:net";
 import type { Row, Sql } from "postgres";
 import { StorageError } from "../core/errors.ts";
 import type { SqlValue } from "./dialect.ts";
@@ -44,6 +45,13 @@ export interface PostgresResult {
   readonly command: string;
 }
 
+/** What the package says of where to connect to: hosts with their ports, in turn, or a socket in a folder. */
+interface SocketOptions {
+  readonly host: readonly (string | undefined)[];
+  readonly port: readonly number[];
+  readonly path?: string | undefined | false;
+}
+
 /** Statements that the server keeps ready; each costs it memory as long as the connection lasts. */
 const MAX_PREPARED = 200;
 
@@ -55,9 +63,11 @@ export class PostgresConnection {
   readonly #sql: Sql;
   readonly #location: string;
   readonly #prepared = new Map<string, string>();
+  readonly #sockets = new Set<Socket>();
   /** Rejects when the connection is lost. */
   readonly #lost: Promise<never>;
   #isLost = false;
+  #attempts = 0;
 
   /** Connects with the first statement. */
   constructor(library: PostgresLibrary, { at, location, readOnly, password }: ConnectionOptions) {
@@ -76,6 +86,8 @@ export class PostgresConnection {
     };
     this.#sql = library({
       ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+      // Not in the types of the package, and in its documentation.
+      ...{ socket: (options: SocketOptions) => this.#openSocket(options) },
       // Statements go out in the order in which they are asked for, so that a transaction is a row of them.
       max: 1,
       idle_timeout: 0,
@@ -115,7 +127,10 @@ export class PostgresConnection {
     if (this.#isLost) return this.#lost;
     const [text, prepare] = params.length === 0 ? [sql, false] : this.#numbered(sql);
     const query = this.#sql.unsafe(text, params.map(parameter), { prepare });
-    const cancel = () => void query.cancel();
+    // It takes a connection of its own, which one that is lost does not get: its statements have ended anyway.
+    const cancel = () => {
+      if (!this.#isLost) void query.cancel();
+    };
     signal?.addEventListener("abort", cancel);
     try {
       const result = await Promise.race([query, this.#lost]);
@@ -131,12 +146,33 @@ export class PostgresConnection {
   async close(): Promise<void> {
     this.#isLost = true;
     await this.#sql.end({ timeout: 5 });
+    this.#closeSockets();
   }
 
   /** Ends the connection and waits for nothing: the server takes back what is not committed. */
   drop(): void {
     this.#isLost = true;
     void this.#sql.end({ timeout: 0 });
+    this.#closeSockets();
+  }
+
+  /**
+   * A socket for the package. By itself it makes another one when a statement is left, also while it ends, and leaves that
+   * one open without a word: the server waits for such clients before it stops.
+   */
+  #openSocket({ host, port, path }: SocketOptions): Socket {
+    if (this.#isLost) throw postgresError({ code: "CONNECTION_ENDED", message: "ended" }, this.#location, "connect");
+    const at = this.#attempts++ % port.length;
+    const socket = path ? connect(path) : connect({ host: host[at], port: port[at] as number });
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    // The package takes the name for TLS from here.
+    return Object.assign(socket, { host: host[at], port: port[at] });
+  }
+
+  #closeSockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
   }
 
   /** The statement as PostgreSQL takes it, and whether it is kept ready. */

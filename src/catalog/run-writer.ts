@@ -5,7 +5,7 @@ import { runAll, StorageError, type StorageErrorCode, throwFailures } from "../c
 import type { NdArray } from "../core/nd-array.ts";
 import { BeamtimeConnection } from "./beamtime-connection.ts";
 import { refusal } from "./broken-rule.ts";
-import { checkNumber } from "./column-values.ts";
+import { checkNumber, checkOptions } from "./column-values.ts";
 import { ImageSource } from "./image-source.ts";
 import { ImageStacks } from "./image-stacks.ts";
 import { toJsonText } from "./json-text.ts";
@@ -139,7 +139,7 @@ export class RunWriter implements AsyncDisposable {
    *
    * @returns Its uid: 32 hexadecimal digits, unless another was given.
    * @throws A {@link StorageError}: `NOT_OPEN`; `ALREADY_OPEN` while another run is open; `ALREADY_EXISTS` for a uid that
-   * is taken; `INVALID_DATA` for metadata that is no JSON; `NOT_FOUND` if somebody has removed the sample meanwhile.
+   * is taken; `INVALID_DATA` for metadata that is no JSON, and for options of other names; `NOT_FOUND` if somebody has removed the sample meanwhile.
    */
   async openRun(planName: string, options: OpenRunOptions = {}): Promise<string> {
     const connection = this.#need("openRun");
@@ -261,12 +261,13 @@ export class RunWriter implements AsyncDisposable {
   /**
    * Ends the run, with everything that was accepted committed.
    *
-   * @throws A {@link StorageError}: `NOT_OPEN`; `INVALID_DATA` for another status; or why it cannot be committed: the run
+   * @throws A {@link StorageError}: `NOT_OPEN`; `INVALID_DATA` for another status or option; or why it cannot be committed: the run
    * stays open.
    */
   async closeRun(options: CloseRunOptions = {}): Promise<void> {
     const connection = this.#need("closeRun");
     const { run } = this.#needRun("closeRun");
+    checkOptions(options, ["exitStatus", "time", "extra"], "closeRun");
     const { exitStatus = "success", time = this.#now(), extra } = options;
     if (!exitStatuses.includes(exitStatus)) {
       const message = `A run ends with one of ${exitStatuses.join(", ")}; got "${String(exitStatus)}"`;

@@ -32,9 +32,12 @@ export interface SampleMetadata {
  * @throws A {@link StorageError}: `NOT_FOUND` for a number that is nobody's; `INVALID_DATA` for a sample without a name.
  */
 export async function upsertSample(transaction: CatalogTransaction, sample: SampleMetadata): Promise<number> {
-  const { name } = sample;
+  const { name } = (sample ?? {}) as Partial<SampleMetadata>;
   if (typeof name !== "string" || name === "") {
-    throw new StorageError("INVALID_DATA", "A sample needs a name", { operation: "open", identifier: "sample" });
+    throw new StorageError("INVALID_DATA", 'A sample needs a name, as in { name: "PS" }', {
+      operation: "open",
+      identifier: "sample",
+    });
   }
   const columns = columnsOf(sample);
   const found = await find(transaction, sample);

@@ -65,7 +65,10 @@ export class SchemaScan {
     const unknown = names.find((field) => !this.#seen.has(field));
     if (unknown !== undefined) {
       const known = [...this.#seen.keys()].join(", ") || "none";
-      const message = `Stream "${stream}" has no field "${unknown}". It has: ${known}`;
+      const isImage = Object.hasOwn(this.#dataKeys, unknown);
+      const message = isImage
+        ? `Field "${unknown}" of stream "${stream}" has images, which are in no table: images("${unknown}") reads them, and sluice runs image. The table has: ${known}`
+        : `Stream "${stream}" has no field "${unknown}". It has: ${known}`;
       throw new StorageError("NOT_FOUND", message, { operation: "table", identifier: unknown });
     }
     const fields = names.map((field): SchemaField => {

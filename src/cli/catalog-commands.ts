@@ -11,12 +11,11 @@ export interface SharedOptions {
   readonly discover: Option;
 }
 
+/** Runs a command to its end. */
+type RunAction = (options: GlobalOptions, action: Action) => Promise<void>;
+
 /** Adds the commands to the program. */
-export function addCatalogCommands(
-  program: Command,
-  run: (options: GlobalOptions, action: Action) => Promise<void>,
-  shared: SharedOptions,
-): void {
+export function addCatalogCommands(program: Command, run: RunAction, shared: SharedOptions): void {
   addRuns(program, run, shared);
   addIndex(program, run, shared);
 }
@@ -40,7 +39,7 @@ const pages = (command: Command, what: string) =>
     .option("-n, --limit <count>", `${what} of a page`, wholeNumber, 20)
     .option("--cursor <text>", "where the page before ended, as it said");
 
-function addRuns(program: Command, run: Parameters<typeof addCatalogCommands>[1], shared: SharedOptions): void {
+function addRuns(program: Command, run: RunAction, shared: SharedOptions): void {
   const runs = program.command("runs").description("find and read the runs of a catalogue");
   const catalog = new Option("--catalog <file>", "beamtime file, or the session file that names it");
   const add = (name: string, description: string, options?: { isDefault: boolean }) =>
@@ -109,7 +108,7 @@ function addRuns(program: Command, run: Parameters<typeof addCatalogCommands>[1]
     );
 }
 
-function addIndex(program: Command, run: Parameters<typeof addCatalogCommands>[1], shared: SharedOptions): void {
+function addIndex(program: Command, run: RunAction, shared: SharedOptions): void {
   const index = program.command("index").description("find runs in the beamtimes of a master index, and keep it right");
   const place = new Option("--index <file>", "index file, or the session file that names it");
   const add = (name: string, description: string) =>
@@ -152,6 +151,27 @@ function addIndex(program: Command, run: Parameters<typeof addCatalogCommands>[1
     .action((options) =>
       run(options, async (context) =>
         (await import("./commands/index-of-runs/repair.ts")).repairIndex(options, context),
+      ),
+    );
+  addBeamtimes(add, run);
+}
+
+/** What moves and removes beamtimes. */
+function addBeamtimes(add: (name: string, description: string) => Command, run: RunAction): void {
+  const beamtime = "its label, or the path of its file";
+  add("move", "say where the file of a beamtime is now, and bring the index up to date with it")
+    .argument("<beamtime>", beamtime)
+    .argument("<file>", "where it is now")
+    .action((name, file, options) =>
+      run(options, async (context) =>
+        (await import("./commands/index-of-runs/move.ts")).moveBeamtime(name, file, options, context),
+      ),
+    );
+  add("remove", "take a beamtime and its runs out of the index; its file stays")
+    .argument("<beamtime>", beamtime)
+    .action((name, options) =>
+      run(options, async (context) =>
+        (await import("./commands/index-of-runs/remove.ts")).removeBeamtime(name, options, context),
       ),
     );
 }

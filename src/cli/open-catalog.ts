@@ -1,6 +1,7 @@
 /** The catalogue and the master index that commands read. Heavy: opens databases. */
-import { Catalog, type CatalogRun, IndexWriter, type RunFilter } from "../catalog/index.ts";
-import { StorageError } from "../core/errors.ts";
+import { Catalog, type CatalogRun, type IndexedBeamtime, IndexWriter, type RunFilter } from "../catalog/index.ts";
+import { publicLocation } from "../catalog/location.ts";
+import { isStorageError, StorageError } from "../core/errors.ts";
 import { type LocationOptions, Locations } from "./location.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -85,16 +86,52 @@ export class OpenCatalog implements AsyncDisposable {
 }
 
 /**
- * The master index of the options.
+ * The master index of the options, for reading only unless told otherwise: asking for one that is not there makes none,
+ * and who may not write to it may search it.
  *
- * @throws A {@link StorageError}: `CONFIG_INVALID` if nothing says where it is; otherwise as `Locations.open`.
+ * @param use - `write` changes one that is there, `make` also makes it.
+ * @throws A {@link StorageError}: `CONFIG_INVALID` if nothing says where it is; `NOT_FOUND`; otherwise as `Locations.open`.
  */
-export async function openIndex({ index: given, session }: IndexOptions, terminal: Terminal): Promise<IndexWriter> {
+export async function openIndex(
+  { index: given, session }: IndexOptions,
+  terminal: Terminal,
+  use: "read" | "write" | "make" = "read",
+): Promise<IndexWriter> {
   const file = isSessionFile(given) ? given : session;
   await using locations = await Locations.open({ session: file }, terminal);
   const location = isSessionFile(given) ? locations.databases.index : (given ?? locations.databases.index);
   if (location === undefined) throw nowhere("master index", "index", "index.db", file);
-  return new IndexWriter(location);
+  if (use === "write") await checkIndex(location);
+  return new IndexWriter(location, { readOnly: use === "read" });
+}
+
+/** Throws if there is no index. One of an older version is brought up to date by whoever writes. */
+async function checkIndex(location: string): Promise<void> {
+  await using index = new IndexWriter(location, { readOnly: true });
+  await index.ensureSchema().catch((error: unknown) => {
+    if (!isStorageError(error, "UNSUPPORTED")) throw error;
+  });
+}
+
+/**
+ * The beamtime of an index that has a label, or a file.
+ *
+ * @throws A {@link StorageError}: `NOT_FOUND`; `CONFLICT` if several have the label.
+ */
+export async function beamtimeNamed(index: IndexWriter, name: string): Promise<IndexedBeamtime> {
+  const found = await index.beamtimes(name);
+  const [beamtime] = found;
+  const context = { operation: "index", identifier: publicLocation(name) };
+  if (beamtime === undefined) {
+    throw new StorageError("NOT_FOUND", `The index has no beamtime "${publicLocation(name)}"`, context);
+  }
+  if (found.length === 1) return beamtime;
+  const files = found.map(({ path }) => path).join(" and ");
+  throw new StorageError(
+    "CONFLICT",
+    `Several beamtimes are called "${name}": say which by its file, ${files}`,
+    context,
+  );
 }
 
 /** The filter that options of a command make. */

@@ -27,7 +27,11 @@ export interface OpenSqliteOptions {
 /** Where a database that is nowhere lies: in memory, for one connection. */
 const IN_MEMORY = ":memory:";
 
-const CANNOT_OPEN = 14;
+/**
+ * What SQLite says where it cannot make the files beside a database: one on a file system that cannot be written, the
+ * other in a folder that this user may not write to.
+ */
+const CANNOT_MAKE_LOG: readonly (number | undefined)[] = [14, 8];
 
 /** How many statements `run` and `all` keep. */
 const KEPT_STATEMENTS = 100;
@@ -37,8 +41,8 @@ const KEPT_STATEMENTS = 100;
  * others read while one writes. A commit survives the end of the process; after a power cut the last commits may be
  * missing, and the file is whole. Foreign keys are enforced.
  *
- * A file that cannot be opened or is no database is left as it was. On a medium that cannot be written, a file that was
- * closed properly can be read; better-sqlite3 reads it into memory for that.
+ * A file that cannot be opened or is no database is left as it was. On a medium or in a folder that cannot be written, a
+ * file that was closed properly can be read; better-sqlite3 reads it into memory for that.
  *
  * @param path - File, absolute or relative to the working directory; `":memory:"` for one of this connection alone.
  * @throws A {@link StorageError}: `CORRUPT`, `NOT_FOUND` (no such file to read, no such folder to write), `IS_A_DIRECTORY`,
@@ -104,7 +108,7 @@ async function connect(library: NativeLibrary, location: string, readOnly: boole
     return connection;
   } catch (error) {
     connection.close();
-    if (sqliteResult(error) !== CANNOT_OPEN || !(await canBeImmutable(location))) throw error;
+    if (!CANNOT_MAKE_LOG.includes(sqliteResult(error)) || !(await canBeImmutable(location))) throw error;
     return library.openImmutable(location);
   }
 }

@@ -1,8 +1,9 @@
 /** One connection of the catalogue: transactions one after another, and waiting that stops nobody. */
 import { describe, expect, it } from "vitest";
-import { openDatabase } from "../../src/catalog/database.ts";
+import { type CatalogTransaction, openDatabase } from "../../src/catalog/database.ts";
 import { openSqlite } from "../../src/sqlite/open.ts";
 import { FakeClock } from "../../src/testing/fake-clock.ts";
+import { catalogEngines } from "../support/catalog-engines.ts";
 import { newBeamtime } from "./beamtime-folder.ts";
 
 async function withTable(options = {}) {
@@ -11,6 +12,27 @@ async function withTable(options = {}) {
   driver.exec("CREATE TABLE t (n INTEGER UNIQUE)");
   return { path, driver, database: await openDatabase(path, options) };
 }
+
+describe.each(catalogEngines)("in $name", ({ prepare, newBeamtime: newLocation }) => {
+  prepare();
+
+  it("what a transaction has read is still true when it writes, whoever else wants to", async () => {
+    const location = await newLocation();
+    const databases = [await openDatabase(location), await openDatabase(location)];
+    await databases[0]!.transaction(async (transaction) => {
+      await transaction.run("CREATE TABLE t (n INTEGER)");
+      await transaction.run("INSERT INTO t VALUES (0)");
+    });
+    const raise = (transaction: CatalogTransaction) =>
+      transaction.all<{ n: number }>("SELECT n FROM t").then(async ([row]) => {
+        for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await transaction.run("UPDATE t SET n = ?", [row!.n + 1]);
+      });
+    await Promise.all([...databases, ...databases].map((database) => database.transaction(raise)));
+    expect(await databases[1]!.all("SELECT n FROM t")).toEqual([{ n: 4 }]);
+    for (const database of databases) await database.close();
+  });
+});
 
 describe("a database", () => {
   it("commits a transaction as a whole, or nothing of it", async () => {

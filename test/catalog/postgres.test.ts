@@ -80,6 +80,8 @@ describe.skipIf(!hasPostgres)("a catalogue in PostgreSQL", () => {
     "waits or says so when the server stops (%s) while events come, and loses none that was acknowledged",
     async (mode) => {
       const url = newSchema(server.url);
+      const sockets = () => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length;
+      const before = sockets();
       const writer = new RunWriter(url, ps, { onError: () => {} });
       await writer.open();
       const run = await writer.openRun("scan");
@@ -110,6 +112,8 @@ describe.skipIf(!hasPostgres)("a catalogue in PostgreSQL", () => {
       await writer.flush();
       await writer.closeRun();
       await writer.close();
+      // Of all that were tried none stays open: a server that stops would wait for them.
+      await expect.poll(sockets, { timeout: 30_000 }).toBeLessThanOrEqual(before);
       await using catalog = await Catalog.open(url);
       const { data } = (await (await catalog.get(run)).table()).column("i");
       expect([...(data as Float64Array)]).toEqual(Array.from({ length: accepted }, (_, i) => i + 1));

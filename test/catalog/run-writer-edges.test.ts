@@ -142,6 +142,34 @@ describe.each(catalogEngines)("in $name", (engine) => {
     });
   });
 
+  describe("options of other names", () => {
+    it("are refused: metadata a level too high, or a status alone, would be lost without a word", async () => {
+      const path = await newBeamtime();
+      const { writer } = await openWriter(path);
+      for (const options of [
+        "failed",
+        { status: "failed" },
+        { exitStatus: "failed", metadata: {} },
+        ["failed"],
+        null,
+      ]) {
+        await expect(writer.closeRun(options as never)).rejects.toMatchObject({
+          code: "INVALID_DATA",
+          message: expect.stringContaining("exitStatus"),
+        });
+      }
+      await writer.closeRun({ exitStatus: "failed" });
+      for (const options of [{ edge: "C K" }, "night", []]) {
+        await expect(writer.openRun("scan", options as never)).rejects.toMatchObject({
+          code: "INVALID_DATA",
+          message: expect.stringContaining("metadata"),
+        });
+      }
+      await writer.close();
+      expect(await rowsOf(path, "SELECT exit_status FROM runs")).toEqual([{ exit_status: "failed" }]);
+    });
+  });
+
   describe("what no column can hold", () => {
     it("is refused at once, and keeps nothing else from being committed", async () => {
       const path = await newBeamtime();
@@ -167,6 +195,8 @@ describe.each(catalogEngines)("in $name", (engine) => {
         await expect(writer.openRun("scan", options)).rejects.toMatchObject({ code: "INVALID_DATA" });
       }
       await expect(writer.openRun(undefined as unknown as string)).rejects.toMatchObject({ code: "INVALID_DATA" });
+      const nameless = engine.writer(path, undefined as unknown as typeof ps).open();
+      await expect(nameless).rejects.toMatchObject({ code: "INVALID_DATA" });
       expect(writer.refusedRows).toBe(0);
       await writer.close();
       expect(await rowsOf(path, "SELECT seq_num, data FROM events")).toEqual([{ seq_num: 1, data: '{"fine":1}' }]);

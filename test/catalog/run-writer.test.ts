@@ -211,6 +211,8 @@ describe.each(catalogEngines)(
           await writer.writeEvent({ a: 1 });
           await writer.writeEvent({ b: 1 }, {}, { stream: baseline });
           await writer.writeEvent({ a: 2 });
+          await writer.openStream("later", {});
+          await writer.writeEvent({ c: 1 });
         });
         expect(
           await rowsOf(
@@ -219,6 +221,7 @@ describe.each(catalogEngines)(
           ),
         ).toEqual([
           { name: "baseline", seq_num: 1, data: '{"b":1}' },
+          { name: "later", seq_num: 1, data: '{"c":1}' },
           { name: "primary", seq_num: 1, data: '{"a":1}' },
           { name: "primary", seq_num: 2, data: '{"a":2}' },
         ]);

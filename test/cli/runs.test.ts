@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog, RunWriter } from "../../src/catalog/index.ts";
@@ -183,6 +183,39 @@ describe("sluice index", () => {
       folder,
     );
     expect(output.split("\n")[1]).toMatch(/success +scan +PS +Josiah Carberry +b +\w{32} +b\.db$/);
+  });
+
+  it("is told where a file is now, and forgets one that is gone", async () => {
+    const folder = scratchFolder();
+    const record = (name: string) => new RunWriter(join(folder, name), { name: "PS" }).use((w) => w.openRun("scan"));
+    const index = (...args: string[]) => sluice(["index", ...args, "--index", "index.db"], folder);
+    for (const name of ["a.db", "b.db"]) {
+      await record(name);
+      expect((await index("add", name, "--researcher", "Ada")).code).toBe(0);
+    }
+    for (const end of ["", "-wal", "-shm"]) rmSync(join(folder, `b.db${end}`), { force: true });
+    renameSync(join(folder, "a.db"), join(folder, "c.db"));
+    await record("c.db");
+    const wrong = await index("verify");
+    expect([wrong.code, wrong.output]).toEqual([1, expect.stringMatching(/^missing-file +a .*sluice index move/s)]);
+    expect(await index("move", "a", "b.db")).toMatchObject({ code: 1, errors: expect.stringContaining("NOT_FOUND") });
+    const moved = await index("move", "a", "c.db");
+    expect([moved.code, moved.output]).toEqual([
+      0,
+      expect.stringMatching(/^Beamtime "a" is .*c\.db: 1 added, 0 updated, 0 removed\n$/),
+    ]);
+    const nobody = await index("remove", "nobody");
+    expect(nobody).toMatchObject({ code: 1, errors: expect.stringContaining("NOT_FOUND: The index has no beamtime") });
+    expect((await index("remove", "b.db")).code).toBe(0);
+    expect(await index("verify")).toMatchObject({ code: 0 });
+    expect((await json(["index", "search", "--index", "index.db"], folder)).runs).toHaveLength(2);
+  });
+
+  it.each([["search"], ["verify"], ["repair"], ["repair", "--dry-run"]])("%s %s makes no index", async (...args) => {
+    const folder = scratchFolder();
+    const { code, errors } = await sluice(["index", ...args, "--index", "typo.db"], folder);
+    expect([code, errors]).toEqual([1, expect.stringContaining("NOT_FOUND")]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("registers nothing that is no beamtime file", async () => {

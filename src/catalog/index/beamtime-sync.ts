@@ -37,6 +37,7 @@ export async function* differences(
 ): AsyncGenerator<Differences> {
   yield* rowsGone(source, runs, owner, options);
   for (let last = ""; ; ) {
+    await turn();
     const entries = await runs.page(last, options);
     const end = entries.at(-1);
     if (end === undefined) return;
@@ -91,6 +92,7 @@ async function* rowsGone(
   options: OperationOptions,
 ): AsyncGenerator<Differences> {
   for (let last = ""; ; ) {
+    await turn();
     const rows = await source.all<{ uid: string }>(
       `SELECT uid FROM runs_index WHERE beamtime_id = ? AND uid > ? ORDER BY uid LIMIT ${RUN_PAGE}`,
       [beamtimeId, last],
@@ -105,6 +107,11 @@ async function* rowsGone(
     const gone = rows.flatMap(({ uid }) => (there.has(uid) ? [] : [uid]));
     if (gone.length > 0) yield { missing: [], changed: [], elsewhere: [], gone };
   }
+}
+
+/** Lets timers, sockets and signals have their turn: SQLite answers at once, and promises alone never would. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 async function rowsOf(source: SqlSource, uids: readonly string[]): Promise<Map<string, IndexRow>> {

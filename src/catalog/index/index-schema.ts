@@ -79,9 +79,8 @@ export const indexSchema: Schema = {
   marker: "researchers",
   migrations: [first, second],
   asLatest: async () => {
-    throw new StorageError("UNSUPPORTED", "The master index is of an older version; open it once for writing", {
-      operation: "open",
-    });
+    const message = "The master index is of an older version: open it once for writing, as sluice index repair does";
+    throw new StorageError("UNSUPPORTED", message, { operation: "open" });
   },
 };
 

@@ -45,7 +45,7 @@ export interface IndexedRun {
   readonly timeStop: number | undefined;
   /** How it ended, or `running` if it had not when it was indexed. */
   readonly status: RunStatus;
-  /** Events in all streams; `undefined` if the run had not ended when it was indexed. */
+  /** As `RunSummary.numEvents`; `undefined` if the run had not ended when it was indexed. */
   readonly numEvents: number | undefined;
   readonly tags: readonly string[];
   readonly researcher: { readonly id: number; readonly name: string };

@@ -161,10 +161,26 @@ export class IndexWriter implements AsyncDisposable {
       await needBeamtime(transaction, this.#paths, beamtimeId);
       const [other] = await beamtimesWhere(transaction, this.#paths, { path: stored });
       if (other !== undefined && other.id !== beamtimeId) {
-        const message = `"${stored}" is the file of beamtime ${other.id} already`;
+        const message = `"${stored}" is the file of beamtime ${other.id} already; removeBeamtime takes one of them out`;
         throw new StorageError("CONFLICT", message, { operation: "moveBeamtime", identifier: stored });
       }
       await transaction.run("UPDATE beamtimes SET db_path = ? WHERE id = ?", [stored, beamtimeId]);
+    });
+  }
+
+  /**
+   * Takes a beamtime out of the index, with all its runs. Its file stays as it is, and can be registered again.
+   *
+   * @returns How many runs the index had of it.
+   * @throws A {@link StorageError} `NOT_FOUND` for an unknown beamtime.
+   */
+  async removeBeamtime(beamtimeId: number): Promise<number> {
+    return this.#connection.write(async (transaction) => {
+      await needBeamtime(transaction, this.#paths, beamtimeId);
+      // Their words go with them.
+      const runs = await transaction.run("DELETE FROM runs_index WHERE beamtime_id = ?", [beamtimeId]);
+      await transaction.run("DELETE FROM beamtimes WHERE id = ?", [beamtimeId]);
+      return runs;
     });
   }
 
@@ -173,9 +189,15 @@ export class IndexWriter implements AsyncDisposable {
     return allResearchers(await this.#connection.open(), this.#paths);
   }
 
-  /** All beamtimes, in the order in which they were registered. */
-  async beamtimes(): Promise<IndexedBeamtime[]> {
-    return beamtimesWhere(await this.#connection.open(), this.#paths);
+  /**
+   * Beamtimes, in the order in which they were registered.
+   *
+   * @param name - Only those with this label, or with this file. Default: all.
+   */
+  async beamtimes(name?: string): Promise<IndexedBeamtime[]> {
+    const database = await this.#connection.open();
+    if (name === undefined) return beamtimesWhere(database, this.#paths);
+    return beamtimesWhere(database, this.#paths, { name, path: await this.#paths.toStored(name) });
   }
 
   /**

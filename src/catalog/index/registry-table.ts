@@ -133,22 +133,24 @@ interface BeamtimeRow {
   description: string | null;
 }
 
-/** Beamtimes in the order in which they were registered, or the one with a number, or of a file. */
+/** Beamtimes in the order in which they were registered: the one with a number or of a file, those of a name or a file. */
 export async function beamtimesWhere(
   source: SqlSource,
   paths: IndexPaths,
-  where: { id?: number | undefined; path?: string | undefined; runUid?: string | undefined } = {},
+  where: { id?: number; path?: string; name?: string; runUid?: string } = {},
 ): Promise<IndexedBeamtime[]> {
-  const { id, path, runUid } = where;
+  const { id, path, name, runUid } = where;
   const conditions: string[] = [];
   const params: SqlValue[] = [];
-  const add = (sql: string, value: SqlValue | undefined) => {
-    if (value === undefined) return;
+  const add = (sql: string, ...values: (SqlValue | undefined)[]) => {
+    const given = values.filter((value) => value !== undefined);
+    if (given.length < values.length) return;
     conditions.push(sql);
-    params.push(value);
+    params.push(...given);
   };
   add("id = ?", id);
-  add("db_path = ?", path);
+  if (name === undefined) add("db_path = ?", path);
+  else add("(label = ? OR db_path = ?)", name, path);
   add("id = (SELECT beamtime_id FROM runs_index WHERE uid = ?)", runUid);
   const rows = await source.all<BeamtimeRow>(
     `SELECT id, researcher_id, label, db_path, time_start, time_stop, description FROM beamtimes

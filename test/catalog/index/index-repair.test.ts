@@ -53,6 +53,47 @@ describe.each(catalogEngines)("in $name", ({ prepare, newIndex }) => {
     await index.registerBeamtime(anna, "odd", file("odd"));
   }
 
+  describe("beamtimes", () => {
+    it("are found by their label or their file", async () => {
+      await index.registerBeamtime(anna, "a", file("again"));
+      const pathsOf = async (name?: string) => (await index.beamtimes(name)).map(({ path }) => path);
+      expect(await pathsOf("a")).toEqual([file("a"), file("again")]);
+      expect(await pathsOf(file("b"))).toEqual([file("b")]);
+      expect(await pathsOf("nobody")).toEqual([]);
+      expect(await pathsOf()).toHaveLength(3);
+    });
+
+    it("are taken out with their runs, and their words; the others and the file stay", async () => {
+      const [a] = await index.beamtimes("a");
+      const before = readFileSync(file("a"));
+      expect(await index.removeBeamtime(a!.id)).toBe(3);
+      expect(readFileSync(file("a")).equals(before)).toBe(true);
+      expect(await problems()).toEqual([]);
+      for (const filter of [{}, { text: "scan" }, { plan: "scan" }]) {
+        expect((await index.search(filter)).runs.map(({ uid }) => uid).sort()).toEqual(["b1", "b2"]);
+      }
+      await using database = await openDatabase(location, { readOnly: true });
+      const [texts] = await database.all<{ n: number | string }>("SELECT count(*) AS n FROM runs_text");
+      expect(Number(texts?.n)).toBe(2);
+      expect(await rejectionOf(index.removeBeamtime(a!.id))).toMatchObject({ code: "NOT_FOUND" });
+      await index.registerBeamtime(anna, "a", file("a"));
+      expect(await index.reindex(file("a"))).toMatchObject({ added: 3 });
+    });
+
+    it("whose file was registered again where it is now go, and then nothing is wrong", async () => {
+      await rename(file("a"), file("moved"));
+      const [old] = await index.beamtimes("a");
+      await index.registerBeamtime(anna, "moved", file("moved"));
+      await index.reindex(file("moved"));
+      const refused = await rejectionOf(index.moveBeamtime(old!.id, file("moved")));
+      expect(refused).toMatchObject({ code: "CONFLICT", message: expect.stringContaining("removeBeamtime") });
+      expect(await problems()).toEqual(["missing-file a NOT_FOUND"]);
+      expect(await index.removeBeamtime(old!.id)).toBe(0);
+      expect(await problems()).toEqual([]);
+      expect((await index.search({ beamtime: "moved" })).runs).toHaveLength(3);
+    });
+  });
+
   describe("verify", () => {
     it("case 61: finds nothing where nothing is wrong", async () => {
       expect(await problems()).toEqual([]);

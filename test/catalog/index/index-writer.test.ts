@@ -262,6 +262,14 @@ describe.each(catalogEngines)("in $name", ({ name, prepare, newIndex, rowsOf }) 
       expect(await uids({ limit: 1 })).toEqual(["run-1202"]);
     });
 
+    it("lets others have their turn on the way, so that it can be stopped", async () => {
+      const { db } = await withRuns(...Array.from({ length: 1203 }, (_, i) => ({ uid: `run-${i}`, time: i })));
+      const controller = new AbortController();
+      setImmediate(() => controller.abort());
+      expect(await rejectionOf(index.reindex(db, { signal: controller.signal }))).toMatchObject({ code: "ABORTED" });
+      expect(await uids()).toEqual([]);
+    });
+
     it("changes nothing if it fails on the way", async () => {
       const { db } = await withRuns({ uid: "aa" });
       await index.reindex(db);

@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Catalog } from "../../../src/catalog/catalog.ts";
+import { repository } from "../../structure/source-files.ts";
 import { BeamtimeFile } from "../../support/beamtime-file.ts";
 import { requireBuild } from "../../support/built.ts";
 import { whyNoMount } from "../../support/mounts.ts";
@@ -104,6 +105,38 @@ describe("a catalogue that is only read", () => {
     const error = await rejectionOf(Catalog.open(path));
     expect(error.code).toBe("UNSUPPORTED");
     expect(error.message).toMatch(/version 9 .* up to 3/);
+  });
+});
+
+/** What a user who may write nowhere near a file reads there. */
+async function readByOthers(path: string): Promise<string> {
+  requireBuild();
+  const script =
+    "import { Catalog } from 'sluice/catalog'; const catalog = await Catalog.open(process.argv[1]);" +
+    "for (const { planName, status } of await catalog.recent()) console.log(planName, status); await catalog.close();";
+  // Root may write wherever it likes.
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const args = ["--input-type=module", "-e", script, path];
+  return execFileSync(process.execPath, args, { cwd: repository, encoding: "utf8", ...user });
+}
+
+describe("in a folder that the user may not write to", () => {
+  const lock = async (path: string) => {
+    for (const end of ["", "-wal", "-shm"]) await chmod(`${path}${end}`, 0o444).catch(() => {});
+    await chmod(dirname(path), 0o555);
+    onTestFinished(() => chmod(dirname(path), 0o755));
+  };
+
+  it("a catalogue that was closed properly is read", async () => {
+    const path = await closedFile();
+    await lock(path);
+    expect(await readByOthers(path)).toBe("scan success\n");
+  });
+
+  it("one with a log that was left behind is read, with what is in the log", async () => {
+    const path = await abandonedFile();
+    await lock(path);
+    expect(await readByOthers(path)).toBe("follow_me lost\n");
   });
 });
 

@@ -102,6 +102,13 @@ describe.each(catalogEngines)("in $name", ({ prepare, newBeamtime }) => {
       expect(error.message).toContain("x, y, z");
     });
 
+    it("says of a field with images where they are read", async () => {
+      const camera = { ...number, external: "STREAM:" };
+      await file.events(await file.stream("a", "primary", { camera }), [{ x: 1 }]);
+      const error = await rejectionOf((await catalog.get("a")).table("primary", { fields: ["camera"] }));
+      expect(error).toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining('images("camera")') });
+    });
+
     it("takes the field __proto__ for a field like any other", async () => {
       await file.events(await file.stream("a"), ['{"__proto__": 1.5, "x": 2}']);
       const [row] = (await (await catalog.get("a")).table()).rows();

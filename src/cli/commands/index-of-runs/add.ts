@@ -28,7 +28,7 @@ export async function addBeamtime(
   await (await Catalog.open(file)).close();
   const { researcher, label = labelOf(file), root = folderOf(file), description } = options;
   const { email, orcid, affiliation } = options;
-  await using index = await openIndex(options, terminal);
+  await using index = await openIndex(options, terminal, "make");
   const researcherId = await index.registerResearcher(researcher, root, { email, orcid, affiliation });
   const beamtimeId = await index.registerBeamtime(researcherId, label, file, { description });
   const counts = await index.reindex(file, { signal });

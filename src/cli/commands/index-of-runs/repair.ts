@@ -14,7 +14,7 @@ export async function repairIndex(
   { dryRun = false, ...options }: RepairIndexOptions,
   { terminal, signal }: CommandContext,
 ): Promise<number> {
-  await using index = await openIndex(options, terminal);
+  await using index = await openIndex(options, terminal, dryRun ? "read" : "write");
   const { unreadable, ...counts } = await index.repair({ dryRun, signal });
   const { added, updated, removed, elsewhere } = counts;
   const problems = unreadable.map(({ error, ...rest }) => ({ ...rest, error: error.toJSON() }));

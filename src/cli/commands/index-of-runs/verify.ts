@@ -15,7 +15,7 @@ export async function verifyIndex(options: IndexOptions, { terminal, signal }: C
     ...formatTable(problems.map(rowOf)),
     problems.length === 0
       ? `${plural(beamtimes, "beamtime")}: the index says what their files say`
-      : `${plural(problems.length, "problem")} in ${plural(beamtimes, "beamtime")}; sluice index repair puts right what can be`,
+      : `${plural(problems.length, "problem")} in ${plural(beamtimes, "beamtime")}; sluice index repair puts right what can be${problems.some(({ kind }) => kind === "missing-file") ? ", sluice index move says where a file is now, and remove forgets it" : ""}`,
   ]);
   return problems.length === 0 ? exitCodes.ok : exitCodes.failed;
 }
