@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { crc32 } from "node:zlib";
 import { checkAborted } from "../../core/checks.ts";
 import { runAll } from "../../core/errors.ts";
 import type { FrameReference } from "../encoding/frames.ts";
@@ -46,7 +45,7 @@ export class SegmentBlobs implements BlobPlace {
       checkAborted(signal, { operation: "put", identifier: stream });
       const writer = await this.#writer(stream, sequence + i);
       const bytes = frameBytes(frame, kind);
-      references.push({ kind: "bytes", ...(await writer.append(bytes)), crc32: crc32(bytes) });
+      references.push({ kind: "bytes", ...(await writer.append(bytes)) });
       if (this.#isDurable) await writer.sync();
     }
     return references;

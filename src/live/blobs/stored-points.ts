@@ -11,7 +11,7 @@ import type { FramesEncoding, NumericEncoding, StreamHeader } from "../header.ts
 import type { ColdPoints } from "../stream-plugin.ts";
 
 /** The array that has the points of a stream: those of its first axis, from `index` on (default 0). */
-export type StoredPlace = Omit<FrameReference, "kind" | "offset" | "length" | "crc32c">;
+export type StoredPlace = Omit<FrameReference, "kind" | "offset" | "length" | "crc32" | "crc32c">;
 
 /**
  * The points of a stream of numbers or frames in an array of any registered backend that reads parts of arrays, or in a

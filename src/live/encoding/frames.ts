@@ -24,10 +24,10 @@ export interface FrameReference {
   readonly offset?: number;
   /** Number of bytes. */
   readonly length?: number;
-  /** Checksum of those bytes, CRC-32C. */
-  readonly crc32c?: number;
-  /** Checksum of those bytes, CRC-32 as in gzip: where both are there this one is checked, which is several times as fast. */
+  /** Checksum of those bytes, CRC-32 as in gzip, which Node has as machine code. */
   readonly crc32?: number;
+  /** Checksum of those bytes, CRC-32C, for those who have that one; not looked at where the other is there. */
+  readonly crc32c?: number;
   /** Path of the array in its store. */
   readonly path?: string;
   /** Index of the frame in that array. */

@@ -1,11 +1,11 @@
 /**
  * The bytes of a segment file: a header, then records one after another, never changed once they are written.
  *
- * File header, 16 bytes: `SLUICSEG`, the version (u32), 4 zero bytes. Record: length of the payload (u64), CRC-32C of the
- * payload (u32), CRC-32C of those 12 bytes (u32), the payload. Numbers are little endian. Whatever follows the last whole
+ * File header, 16 bytes: `SLUICSEG`, the version (u32), 4 zero bytes. Record: length of the payload (u64), CRC-32 of the
+ * payload (u32), CRC-32 of those 12 bytes (u32), the payload. Numbers are little endian. Whatever follows the last whole
  * record is the beginning of one whose writer died, and means nothing.
  */
-import { crc32c } from "../../codecs/crc32c.ts";
+import { crc32 } from "node:zlib";
 import { StorageError } from "../../core/errors.ts";
 
 /** Bytes before the first record. */
@@ -46,16 +46,16 @@ export function checkFileHeader(bytes: Uint8Array, path: string): void {
 export interface RecordHeader {
   /** Bytes of the payload. */
   readonly length: number;
-  readonly crc32c: number;
+  readonly crc32: number;
 }
 
 /** The bytes before a payload. */
-export function recordHeader({ length, crc32c: checksum }: RecordHeader): Uint8Array {
+export function recordHeader({ length, crc32: checksum }: RecordHeader): Uint8Array {
   const bytes = new Uint8Array(RECORD_HEADER_BYTES);
   const fields = view(bytes);
   fields.setBigUint64(0, BigInt(length), true);
   fields.setUint32(8, checksum, true);
-  fields.setUint32(12, crc32c(bytes.subarray(0, 12)), true);
+  fields.setUint32(12, crc32(bytes.subarray(0, 12)), true);
   return bytes;
 }
 
@@ -63,9 +63,9 @@ export function recordHeader({ length, crc32c: checksum }: RecordHeader): Uint8A
 export function parseRecordHeader(bytes: Uint8Array): RecordHeader | undefined {
   if (bytes.length < RECORD_HEADER_BYTES) return undefined;
   const fields = view(bytes);
-  if (fields.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) return undefined;
+  if (fields.getUint32(12, true) !== crc32(bytes.subarray(0, 12))) return undefined;
   const length = Number(fields.getBigUint64(0, true));
-  return Number.isSafeInteger(length) ? { length, crc32c: fields.getUint32(8, true) } : undefined;
+  return Number.isSafeInteger(length) ? { length, crc32: fields.getUint32(8, true) } : undefined;
 }
 
 function view(bytes: Uint8Array): DataView {

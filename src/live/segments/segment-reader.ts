@@ -2,7 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { crc32c } from "../../codecs/crc32c.ts";
+import { crc32 } from "node:zlib";
 import type { OperationOptions } from "../../core/byte-store.ts";
 import { checkAborted, checkOpen } from "../../core/checks.ts";
 import { StorageError } from "../../core/errors.ts";
@@ -46,7 +46,7 @@ export class SegmentReader implements AsyncDisposable {
     try {
       const bytes = await file.read(reference.offset, reference.length);
       checkAborted(signal, context);
-      if (bytes.byteLength === reference.length && crc32c(bytes) === reference.crc32c) return bytes;
+      if (bytes.byteLength === reference.length && crc32(bytes) === reference.crc32) return bytes;
     } catch (error) {
       this.#drop(path, file);
       throw fileError(error, path, "readSegment");
@@ -191,10 +191,10 @@ export async function* readSegments(uri: string): AsyncGenerator<SegmentReferenc
 async function isWhole(
   handle: FileHandle,
   offset: number,
-  { length, crc32c: expected }: RecordHeader,
+  { length, crc32: expected }: RecordHeader,
 ): Promise<boolean> {
   if (offset + length > (await handle.stat()).size) return false;
-  return crc32c(await readAt(handle, offset, length)) === expected;
+  return crc32(await readAt(handle, offset, length)) === expected;
 }
 
 /** Bytes of a file; fewer where it ends. */

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { crc32c } from "../../codecs/crc32c.ts";
+import { crc32 } from "node:zlib";
 import { checkOpen } from "../../core/checks.ts";
 import { fileError } from "./segment-errors.ts";
 import { FILE_HEADER_BYTES, fileHeader, RECORD_HEADER_BYTES, recordHeader } from "./segment-format.ts";
@@ -15,8 +15,8 @@ export interface SegmentReference {
   readonly offset: number;
   /** Bytes of the payload. */
   readonly length: number;
-  /** CRC-32C of the payload. */
-  readonly crc32c: number;
+  /** CRC-32 of the payload. */
+  readonly crc32: number;
 }
 
 /**
@@ -75,17 +75,17 @@ export class SegmentWriter implements AsyncDisposable {
     return this.#inTurn("append", async () => {
       const parts = payload instanceof Uint8Array ? [payload] : payload;
       const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
-      const checksum = parts.reduce((seed, part) => crc32c(part, seed), 0);
+      const checksum = parts.reduce((seed, part) => crc32(part, seed), 0);
       const start = this.#size;
       try {
-        await this.#write([recordHeader({ length, crc32c: checksum }), ...parts], start);
+        await this.#write([recordHeader({ length, crc32: checksum }), ...parts], start);
       } catch (error) {
         // Gives back what the disk still had room for; if that fails too, it is the torn end that readers expect.
         await this.#handle.truncate(start).catch(() => {});
         throw error;
       }
       this.#size = start + RECORD_HEADER_BYTES + length;
-      return { uri: this.uri, offset: start + RECORD_HEADER_BYTES, length, crc32c: checksum };
+      return { uri: this.uri, offset: start + RECORD_HEADER_BYTES, length, crc32: checksum };
     });
   }
 

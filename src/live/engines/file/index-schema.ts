@@ -58,7 +58,7 @@ const tables = `
     segment INTEGER,
     offset INTEGER,
     size INTEGER NOT NULL,
-    crc32c INTEGER,
+    crc32 INTEGER,
     PRIMARY KEY (stream, first)
   ) WITHOUT ROWID;
   CREATE TABLE segments (

@@ -44,8 +44,8 @@ export class SegmentFiles implements AsyncDisposable {
   /** Appends a payload to the segment of a stream. */
   async write(key: string, payload: Uint8Array, place: SegmentPlace): Promise<KeptPayload> {
     const { segment, writer } = await this.#writer(key, place);
-    const { offset, length, crc32c } = await writer.append(payload);
-    return { segment, offset, length, crc32c };
+    const { offset, length, crc32 } = await writer.append(payload);
+    return { segment, offset, length, crc32 };
   }
 
   /** Resolves when the disk has what was written to the segment of a stream. */

@@ -18,7 +18,7 @@ export interface KeptPayload {
   readonly segment: number;
   readonly offset: number;
   readonly length: number;
-  readonly crc32c: number;
+  readonly crc32: number;
 }
 
 /** An entry as the index has it: its payload is here, or in a segment. */
@@ -33,13 +33,13 @@ interface EntryRow extends PackedRow {
   readonly segment: number | null;
   readonly offset: number | null;
   readonly size: number;
-  readonly crc32c: number | null;
+  readonly crc32: number | null;
 }
 
 /** The bounds of a stream that was never written to. */
 const UNTOUCHED: Bounds = { floor: 0, length: 0, sealed: false, durable: 0 };
 
-const columns = "first, points, entries, payload, segment, offset, size, crc32c";
+const columns = "first, points, entries, payload, segment, offset, size, crc32";
 
 /** The tables `streams`, `entries` and `segments`. */
 export class StreamRows {
@@ -93,8 +93,8 @@ export class StreamRows {
   /** Adds the row of an entry whose payload is in a segment. */
   insertKept(id: number, { index, length }: KeptEntry, kept: KeptPayload): void {
     this.#driver.run(
-      "INSERT INTO entries (stream, first, points, entries, segment, offset, size, crc32c) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
-      [id, index, length, kept.segment, kept.offset, kept.length, kept.crc32c],
+      "INSERT INTO entries (stream, first, points, entries, segment, offset, size, crc32) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+      [id, index, length, kept.segment, kept.offset, kept.length, kept.crc32],
     );
     this.#driver.run("UPDATE segments SET bytes = bytes + ? WHERE id = ?", [kept.length, kept.segment]);
   }
@@ -264,6 +264,6 @@ export function sizeOf({ payload }: KeptEntry): number {
 
 function entriesOf(row: EntryRow): KeptEntry[] {
   if (row.segment === null) return unpackEntries(row, row.payload ?? new Uint8Array(0));
-  const { segment, offset, size, crc32c } = row as { segment: number; offset: number; size: number; crc32c: number };
-  return [{ index: row.first, length: row.points, payload: { segment, offset, length: size, crc32c } }];
+  const { segment, offset, size, crc32 } = row as { segment: number; offset: number; size: number; crc32: number };
+  return [{ index: row.first, length: row.points, payload: { segment, offset, length: size, crc32 } }];
 }
