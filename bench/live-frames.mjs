@@ -16,7 +16,7 @@ import { runBlissdata, startRedis } from "./support/redis.mjs";
 
 const SHAPE = [2048, 2048];
 const FRAME_BYTES = 8 * 2 ** 20;
-const FRAMES = 16;
+const FRAMES = 48;
 const rounds = Number(process.env.ROUNDS ?? 3);
 
 const frame = (value) => ndArray(new Uint16Array(SHAPE[0] * SHAPE[1]).fill(value), SHAPE);
