@@ -75,6 +75,10 @@ export function addLiveCommands(
     .option("--cert <file>", "certificate to listen with over TLS, as PEM, with those that it was signed by")
     .option("--key <file>", "its private key, as PEM")
     .option("--origin <origin...>", "origins of web pages that may read, beside its own")
+    .option(
+      "--frames-in <folder...>",
+      "folders or URLs that frames may be read from, beside that of the live scans and those of the session file",
+    )
     .option("--no-retention", "only serve: another process lets old ones leave")
     .option("--interval <time>", "time between looks at what may leave (default: 30s)", duration)
     .addOption(lines)

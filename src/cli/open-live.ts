@@ -21,6 +21,8 @@ export interface LiveUse {
   readonly creates?: boolean | undefined;
   /** True: frames are read once for all who follow them. */
   readonly sharesFrames?: boolean | undefined;
+  /** Further folders that frames may be read from: nothing else is, but what the live scans and the session file name. */
+  readonly framesIn?: readonly string[] | undefined;
 }
 
 /** Live scans, with the backends that their frames may lie in. */
@@ -48,7 +50,7 @@ export class OpenLive implements AsyncDisposable {
   static async open(
     options: LiveOptions,
     terminal: Terminal,
-    { creates = false, sharesFrames = false }: LiveUse = {},
+    { creates = false, sharesFrames = false, framesIn }: LiveUse = {},
   ): Promise<OpenLive> {
     const { live: given, session } = options;
     const file = isSessionFile(given) ? given : session;
@@ -60,10 +62,13 @@ export class OpenLive implements AsyncDisposable {
       const { location } = live;
       if (/^mem(ory)?:/i.test(location)) throw inMemory();
       if (!creates) await checkThere(location);
+      const isFolder = !/^rediss?:/i.test(location);
+      const roots = framesIn && [...(isFolder ? [location] : []), ...(locations.databases.folders ?? []), ...framesIn];
+      const { backends } = locations;
       const store = await openLive(withRedisPassword(location), {
         redis: { prefix: options.prefix ?? live.prefix },
-        backends: locations.backends,
-        ...(sharesFrames && { readFrames: sharedFrames(frameReader(locations.backends)) }),
+        ...{ backends, roots },
+        ...(sharesFrames && { readFrames: sharedFrames(frameReader(backends, { roots })) }),
       });
       return new OpenLive(store, locations, live);
     } catch (error) {

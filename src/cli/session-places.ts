@@ -1,5 +1,5 @@
 /** What commands use of a session file without opening the session. Heavy: reads YAML and checks it. */
-import { dirname, resolve } from "node:path";
+import { dirname, parse, resolve } from "node:path";
 import { loadPlugins } from "../../registry/plugins.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { InstanceConfig } from "../core/descriptor.ts";
@@ -7,7 +7,8 @@ import { locationOf } from "../session/catalog-location.ts";
 import { liveLocationOf } from "../session/live-location.ts";
 import { configError } from "../session/mistakes.ts";
 import { readConfig } from "../session/read-config.ts";
-import { checkSession, type LiveConfig } from "../session/schema.ts";
+import { checkSession, type LiveConfig, type SessionConfig } from "../session/schema.ts";
+import { locateStorage } from "../session/storage.ts";
 
 /** Databases and live scans that a session file names: paths, absolute, or URLs. */
 export interface SessionDatabases {
@@ -17,6 +18,8 @@ export interface SessionDatabases {
   readonly index?: string | undefined;
   /** The live scans. */
   readonly live?: SessionLive | undefined;
+  /** Folders that its frames are in: that of all runs, and those of named disks. Absolute paths. */
+  readonly folders?: readonly string[] | undefined;
 }
 
 /** What a session file says of its live scans. */
@@ -44,5 +47,17 @@ export async function readSessionPlaces(file: string, registry: Registry): Promi
     ...config.live,
     location: liveLocationOf(config.live.location, dirname(resolve(file))),
   };
-  return { backends: config.backends, catalog: at(path), index: at(index), live };
+  const folders = foldersOf(config, registry, dirname(resolve(file)));
+  return { backends: config.backends, catalog: at(path), index: at(index), live, folders };
+}
+
+function foldersOf(config: SessionConfig, registry: Registry, baseDirectory: string): string[] {
+  const { session, storage, backends } = config;
+  const roots = Object.values(backends).flatMap(({ use, root }) => {
+    const isDisk = registry.has(use) && registry.descriptor(use).key === "disk";
+    return isDisk && typeof root === "string" ? [resolve(baseDirectory, root)] : [];
+  });
+  const runs = storage === undefined ? [] : [locateStorage(storage, session, baseDirectory).basePath];
+  // A disk that is the whole machine says nothing of where frames are.
+  return [...runs, ...roots].filter((folder) => folder !== parse(folder).root);
 }

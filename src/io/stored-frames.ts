@@ -164,8 +164,12 @@ function arrayKey({ name }: ReadableBackend, path: string): string {
   return `${name} ${path}`;
 }
 
-/** Fills the template of a sequence, a format string of Python: `camera_{:06d}.tif`. */
-function fileName({ uri, parameters }: FramePlace, index: number): string {
+/**
+ * Fills the template of a sequence, a format string of Python: `camera_{:06d}.tif`.
+ *
+ * @throws A {@link StorageError} `CORRUPT` without a template.
+ */
+export function fileName({ uri, parameters }: FramePlace, index: number): string {
   const { template } = parameters;
   if (typeof template !== "string") {
     const message = `The files at ${uri} have no template that says what they are called`;

@@ -6,6 +6,7 @@
 
 export { type BlobFrames, type BlobPlace, BlobTier, type BlobTierOptions } from "./blobs/blob-tier.ts";
 export { frameReader } from "./blobs/frame-reader.ts";
+export type { FrameRootsOptions } from "./blobs/frame-roots.ts";
 export { type OpenBlobTierOptions, openBlobTier } from "./blobs/open-blob-tier.ts";
 export type { SegmentBlobsOptions } from "./blobs/segment-blobs.ts";
 export { type SharedFramesOptions, sharedFrames } from "./blobs/shared-frames.ts";

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { BackendSet } from "../../registry/backend-set.ts";
 import { StorageError } from "../core/errors.ts";
 import { frameReader } from "./blobs/frame-reader.ts";
+import type { FrameRootsOptions } from "./blobs/frame-roots.ts";
 import { DataStore, type DataStoreOptions } from "./data-store.ts";
 import type { LiveEngine } from "./engine.ts";
 import { type FileEngineOptions, openFileEngine } from "./engines/file/index.ts";
@@ -12,7 +13,7 @@ import { openRedisEngine, type RedisEngineOptions } from "./engines/redis/index.
 import { storedFallback } from "./stored-fallback.ts";
 
 /** Options of {@link openLive}. */
-export interface OpenLiveOptions extends DataStoreOptions {
+export interface OpenLiveOptions extends DataStoreOptions, FrameRootsOptions {
   /**
    * Through what frames by reference are read, and points that have left the engine, unless `readFrames` and `fallback`
    * say so themselves. It stays its owner's. Default: the default set of the registry.
@@ -40,8 +41,8 @@ export interface OpenLiveOptions extends DataStoreOptions {
  * ```
  */
 export async function openLive(location: string, options: OpenLiveOptions = {}): Promise<DataStore> {
-  const { file, redis, memory, backends, ...others } = options;
-  const { readFrames = frameReader(backends), fallback = storedFallback(backends) } = others;
+  const { file, redis, memory, backends, roots, ...others } = options;
+  const { readFrames = frameReader(backends, { roots }), fallback = storedFallback(backends, { roots }) } = others;
   return new DataStore(await openEngine(location, { file, redis, memory }), { ...others, readFrames, fallback });
 }
 

@@ -3,6 +3,7 @@ import type { BackendSet } from "../../registry/backend-set.ts";
 import { storageRegistry } from "../../registry/default-set.ts";
 import { fromTypestr } from "../core/dtype.ts";
 import { frameReader } from "./blobs/frame-reader.ts";
+import { FrameRoots, type FrameRootsOptions } from "./blobs/frame-roots.ts";
 import type { FrameReference } from "./encoding/frames.ts";
 import type { FramesEncoding } from "./header.ts";
 import { pointKindOfEncoding } from "./recording/point-kind.ts";
@@ -21,9 +22,11 @@ export type StreamFallback =
  * from the documents of the run. Other streams have no fallback here.
  *
  * @param backends - Stays its owner's. Default: the default set of the registry.
+ * @param options - `roots`: reading points elsewhere rejects with `PERMISSION_DENIED`.
  */
-export function storedFallback(backends: BackendSet = storageRegistry): OpenFallback {
-  const readFrames = frameReader(backends);
+export function storedFallback(backends: BackendSet = storageRegistry, options: FrameRootsOptions = {}): OpenFallback {
+  const readFrames = frameReader(backends, options);
+  const limit = options.roots && new FrameRoots(backends, options.roots);
   const values = new RunValues(backends);
   return ({ info, encoding }): ColdPoints | undefined => {
     const fallback = fallbackOf(info.fallback);
@@ -42,6 +45,7 @@ export function storedFallback(backends: BackendSet = storageRegistry): OpenFall
     if (!("stream" in fallback) || kind === undefined) return undefined;
     const { stream, field } = fallback;
     const read: ColdPoints["read"] = async (from, to, options = {}) => {
+      await limit?.check(uri);
       const points = await values.read(uri, stream, field, [from, to], options);
       return kind.joined(points.map((value) => kind.take(value).point));
     };

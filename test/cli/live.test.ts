@@ -1,4 +1,7 @@
 import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { ndArray } from "../../src/core/nd-array.ts";
@@ -244,5 +247,32 @@ describe("sluice live serve", () => {
     const [code] = await once(running.child, "exit");
     const { output, errors } = await running.finished;
     expect([code, output + errors]).toEqual([0, expect.not.stringContaining("hush")]);
+  });
+
+  it("hands out frames of the scans, of the session and of folders that are named, and no other file", async () => {
+    const session = "session: s\nstorage: {basePath: runs}\nbackends: {raw: {use: disk, root: raw}}\n";
+    const own = scratchFolder({ "s.yaml": session });
+    const places = ["live", "runs", "raw", "more", "secret"].map((name) => join(own, name));
+    const references = places.map((place) => [{ kind: "bytes", uri: pathToFileURL(join(place, "a.bin")).href }]);
+    for (const place of places) {
+      mkdirSync(place);
+      writeFileSync(join(place, "a.bin"), Uint8Array.of(1, 2, 3));
+    }
+    await using announcing = await openLive(join(own, "live"));
+    const scan = await announcing.createScan({}, { leaseMs: 0 });
+    const camera = await scan.createStream("camera", { type: "frames", dtype: "uint8", shape: [3] });
+    await scan.prepare();
+    for (const each of references) await camera.send(each);
+    const args = ["live", "serve", "--port", "0", "--frames-in", "more", "--session", "s.yaml", ...live, "--json"];
+    const running = start(args, own);
+    const lines = printed(running);
+    await expect.poll(lines, { timeout: 30_000 }).toHaveLength(1);
+    const { url } = JSON.parse(lines()[0] as string);
+    const points = `${url}/v1/scans/latest/streams/camera/points`;
+    const answers = await Promise.all(places.map((_, i) => fetch(`${points}/${i}?format=raw`)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 403]);
+    expect(await answers[4]?.text()).toContain("--frames-in");
+    running.child.kill("SIGTERM");
+    expect((await running.finished).code).toBe(0);
   });
 });

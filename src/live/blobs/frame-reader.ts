@@ -7,6 +7,7 @@ import type { FramePlace } from "../../io/frame-runs.ts";
 import { type CountedRun, loadFrames } from "../../io/load-frames.ts";
 import { StoredFrames } from "../../io/stored-frames.ts";
 import type { FrameReference, ReadFrames } from "../encoding/frames.ts";
+import { FrameRoots, type FrameRootsOptions } from "./frame-roots.ts";
 import { StoredBytes } from "./stored-bytes.ts";
 
 /** Frames that are read together: neighbours in an array, or ranges of one file. */
@@ -24,12 +25,14 @@ type ReferenceRun = CountedRun & ({ readonly place: FramePlace } | { readonly ra
  * @param backends - Stays its owner's. Default: the default set of the registry.
  * @returns Rejects with a {@link StorageError}: `EXPIRED` for bytes that were removed; `NOT_FOUND` for a frame
  * that is not in its array; `CORRUPT` for bytes with another checksum; `SHAPE_MISMATCH`, `DTYPE_MISMATCH`; `UNSUPPORTED`
- * for a kind that nobody here knows.
+ * for a kind that nobody here knows; `PERMISSION_DENIED` for what lies in none of the `roots`, if there are any.
  */
-export function frameReader(backends: BackendSet = storageRegistry): ReadFrames {
+export function frameReader(backends: BackendSet = storageRegistry, { roots }: FrameRootsOptions = {}): ReadFrames {
+  const limit = roots && new FrameRoots(backends, roots);
   const stored = new StoredFrames(backends);
   const bytes = new StoredBytes(backends);
   return async (references, kind, options) => {
+    await limit?.checkReferences(references);
     const read = (run: ReferenceRun): Promise<NdArray> =>
       "place" in run
         ? stored.read(run, options)

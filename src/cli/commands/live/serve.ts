@@ -15,6 +15,8 @@ export interface ServeLiveOptions extends LiveOptions, RetentionCommandOptions, 
   readonly port: number;
   readonly token?: string | undefined;
   readonly origin?: readonly string[] | undefined;
+  /** Folders that frames may be read from, beside those that the live scans and the session file name. */
+  readonly framesIn?: readonly string[] | undefined;
   /** False: only the bridge. */
   readonly retention: boolean;
   readonly interval?: number | undefined;
@@ -22,9 +24,9 @@ export interface ServeLiveOptions extends LiveOptions, RetentionCommandOptions, 
 
 /** Serves live scans to browsers, and lets old ones leave, until Ctrl-C. */
 export async function serveLive(options: ServeLiveOptions, { terminal, signal }: CommandContext): Promise<undefined> {
-  const { host, port, token, origin: origins, retention: isCleaning } = options;
+  const { host, port, token, origin: origins, framesIn = [], retention: isCleaning } = options;
   const server = await secureServer(options);
-  await using open = await OpenLive.open(options, terminal, { creates: true, sharesFrames: true });
+  await using open = await OpenLive.open(options, terminal, { creates: true, sharesFrames: true, framesIn });
   const { store } = open;
   const retention = new Retention(store.engine, policyOf(options, open.retention), {
     intervalMs: options.interval ?? open.retention?.intervalMs,
