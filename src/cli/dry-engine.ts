@@ -1,5 +1,6 @@
 /** A live engine that reads, and only notes what would be removed. */
-import type { Bounds, LiveEngine } from "../live/index.ts";
+import { isStorageError } from "../core/errors.ts";
+import type { Bounds, CallOptions, LiveEngine, ScanHeader } from "../live/index.ts";
 import { scanStates } from "../live/index.ts";
 
 /**
@@ -25,7 +26,7 @@ export function dryEngine(engine: LiveEngine): LiveEngine {
       const { keys } = await engine.search({ states: [CREATED, PREPARED, STARTED, STOPPED] }, options);
       const lost: string[] = [];
       for (const key of keys) {
-        const { lease } = (await engine.getScan(key, options)) ?? {};
+        const { lease } = (await readable(engine, key, options)) ?? {};
         if (lease !== undefined && lease.remainingMs <= 0) lost.push(key);
       }
       return lost;
@@ -46,4 +47,14 @@ export function dryEngine(engine: LiveEngine): LiveEngine {
       return typeof member === "function" ? (member as (...args: unknown[]) => unknown).bind(target) : member;
     },
   });
+}
+
+/** One that cannot be read keeps no other from being looked at. */
+async function readable(engine: LiveEngine, key: string, options?: CallOptions): Promise<ScanHeader | undefined> {
+  try {
+    return await engine.getScan(key, options);
+  } catch (error) {
+    if (isStorageError(error, "CORRUPT")) return undefined;
+    throw error;
+  }
 }

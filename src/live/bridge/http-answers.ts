@@ -162,7 +162,8 @@ export class HttpAnswers {
       try {
         scans.push(scanDocument(await store.loadScan(key, { signal })));
       } catch (error) {
-        if (!isStorageError(error, "NOT_FOUND")) throw error;
+        // One that is damaged is no reason to hide the others; who asks for it is told.
+        if (!isStorageError(error, "NOT_FOUND", "CORRUPT")) throw error;
       }
     }
     return { scans, tag };

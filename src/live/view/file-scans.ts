@@ -155,7 +155,8 @@ export class FileScans {
       const scan = await this.#store.loadScan(key);
       if (scan.identity.path === this.#file) this.#known.set(key, {});
     } catch (error) {
-      if (!isStorageError(error, "NOT_FOUND")) throw error;
+      // One that is damaged is of no file.
+      if (!isStorageError(error, "NOT_FOUND", "CORRUPT")) throw error;
     }
   }
 }

@@ -5,7 +5,7 @@ import type { CommandContext } from "../../command-line.ts";
 import { scanTitle, shortKey } from "../../live-format.ts";
 import { type LiveOptions, OpenLive } from "../../open-live.ts";
 import { PointPrinter } from "../../point-printer.ts";
-import type { Terminal } from "../../terminal.ts";
+import { describeError, type Terminal } from "../../terminal.ts";
 
 /** Options of `sluice live follow`. */
 export interface FollowScanOptions extends LiveOptions {
@@ -57,8 +57,9 @@ async function followLatest(
       since = sighting.tag;
       next = await store.loadScan(sighting.key, { signal });
     } catch (error) {
-      // The scan was deleted: the one that is followed, or the next.
-      if (!isStorageError(error, "NOT_FOUND")) throw error;
+      // The scan was deleted: the one that is followed, or the next. Or it is damaged, and another will come.
+      if (!isStorageError(error, "NOT_FOUND", "CORRUPT")) throw error;
+      if (error.code === "CORRUPT") terminal.say(describeError(error));
     } finally {
       // What a scan that has ended still has is printed first; one that was left open is left.
       const isOver = scan !== undefined && (await store.states([scan.key], { signal }))[0] === scanStates.CLOSED;

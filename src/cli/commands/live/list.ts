@@ -5,6 +5,7 @@ import type { CommandContext } from "../../command-line.ts";
 import { formatTable, quote } from "../../format.ts";
 import { queryOf, SCAN_HEADER, scanRecord, scanRow, shortKey } from "../../live-format.ts";
 import { type LiveOptions, OpenLive } from "../../open-live.ts";
+import { describeError } from "../../terminal.ts";
 
 /** Options of `sluice live ls`. */
 export interface ListScansOptions extends LiveOptions {
@@ -35,7 +36,8 @@ export async function listScans(
     try {
       scans.push(await open.store.loadScan(key, { signal }));
     } catch (error) {
-      if (!isStorageError(error, "NOT_FOUND")) throw error;
+      if (!isStorageError(error, "NOT_FOUND", "CORRUPT")) throw error;
+      if (error.code === "CORRUPT") terminal.say(describeError(error));
     }
   }
   const next = rest.length > limit ? shortKey(rest[limit - 1] as string) : undefined;

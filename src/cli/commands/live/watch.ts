@@ -5,6 +5,7 @@ import type { CommandContext } from "../../command-line.ts";
 import { queryOf, scanRecord, scanTitle, shortKey } from "../../live-format.ts";
 import { type LiveOptions, OpenLive } from "../../open-live.ts";
 import { momentOf } from "../../run-format.ts";
+import { describeError } from "../../terminal.ts";
 
 /** Prints scans as they are created and change, those that are open first, until Ctrl-C. */
 export async function watchScans(
@@ -41,8 +42,9 @@ export async function watchScans(
     try {
       return await store.loadScan(key, { signal: either });
     } catch (error) {
-      if (isStorageError(error, "NOT_FOUND")) return undefined;
-      throw error;
+      if (!isStorageError(error, "NOT_FOUND", "CORRUPT")) throw error;
+      if (error.code === "CORRUPT") terminal.say(describeError(error));
+      return undefined;
     }
   };
   const following = new Set<Promise<void>>();

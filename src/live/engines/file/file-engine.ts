@@ -19,7 +19,7 @@ import type {
 } from "../../engine.ts";
 import type { ScanHeader } from "../../header.ts";
 import type { ScanQuery } from "../../scan-query.ts";
-import { endReasons, type ScanState, scanStates } from "../../scan-state.ts";
+import { type ScanState, scanStates } from "../../scan-state.ts";
 import type { Waiters } from "../waiters.ts";
 import type { ChangeWatch } from "./change-watch.ts";
 import type { FileStore } from "./file-store.ts";
@@ -69,7 +69,7 @@ export class FileEngine implements LiveEngine {
     const about = this.#check("createScan", scan.key, options);
     const run = () => {
       // One whose time is over is still in the way.
-      if (this.#store.scans.find(scan.key) === undefined) this.#store.scans.remove(scan.key);
+      if (this.#store.scans.state(scan.key) === undefined) this.#store.scans.remove(scan.key);
       return this.#store.scans.create(scan);
     };
     return await this.#store.change({ ...about, run }, () => [HISTORY]);
@@ -92,7 +92,7 @@ export class FileEngine implements LiveEngine {
 
   async deleteScan(key: string, options: CallOptions = {}): Promise<boolean> {
     const about = this.#check("deleteScan", key, options);
-    const isThere = () => this.#store.scans.find(key) !== undefined;
+    const isThere = () => this.#store.scans.state(key) !== undefined;
     let wasThere = false;
     const which = () => {
       wasThere = isThere();
@@ -235,8 +235,8 @@ export class FileEngine implements LiveEngine {
     await this.#removeExpired(about);
     if (this.#store.read(() => this.#store.scans.lost()).length === 0) return [];
     const run = () =>
-      this.#store.scans.lost().map(({ key, state }) => {
-        this.#transition(key, { from: [state], to: scanStates.CLOSED, endReason: endReasons.LOST });
+      this.#store.scans.closeLost().map(({ key, streams }) => {
+        for (const stream of streams) this.#store.seal(stream);
         return key;
       });
     return await this.#store.change({ ...about, run }, (keys) => keys);

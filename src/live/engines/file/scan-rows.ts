@@ -10,9 +10,10 @@ import {
   type Transition,
 } from "../../engine.ts";
 import { ScanNotFoundError, StateConflictError, WriterLostError } from "../../errors.ts";
-import type { ScanHeader, StreamHeader } from "../../header.ts";
+import type { ScanHeader } from "../../header.ts";
 import { matchesQuery, type ScanQuery } from "../../scan-query.ts";
 import { endReasons, type ScanState, scanStates } from "../../scan-state.ts";
+import { parseStoredScan, searchedFields, storedStreamKeys } from "../stored-json.ts";
 import { elapsed, isExpired, type KeptSpan, leaseLeft, type MachineTime, spanOf } from "./machine-time.ts";
 
 interface ScanRow {
@@ -76,27 +77,25 @@ export class ScanRows {
   }
 
   /** Changes a scan. Sealing its streams is the caller's. */
-  transition(key: string, { from, to, info, streams, endReason }: Transition): ScanHeader {
+  transition(key: string, change: Transition): ScanHeader {
+    const { from, to, info, streams } = change;
     const row = this.#get(key);
     const isSame = to === row.state && to <= scanStates.STARTED && (info ?? streams) !== undefined;
     if (!from.includes(row.state) || (to <= row.state && !isSame)) {
       throw new StateConflictError(to, row.state, { identifier: key });
     }
-    const changes: [column: string, value: SqliteValue][] = [
-      ["state", to],
-      ["revision", row.revision + 1],
-    ];
-    if (info !== undefined) changes.push(["info", JSON.stringify(info)]);
-    if (streams !== undefined) changes.push(["streams", JSON.stringify(streams)]);
-    if (endReason !== undefined) changes.push(["end_reason", endReason]);
-    if (to === scanStates.CLOSED) {
-      const { boot, from: now, wall } = spanOf(this.#time, 0);
-      changes.push(["closed_boot", boot], ["closed_from", now], ["closed_wall", wall]);
-      changes.push(["lease_owner", null], ["lease_until", null]);
-    }
-    const set = changes.map(([column]) => `${column} = ?`).join(", ");
-    this.#driver.run(`UPDATE scans SET ${set} WHERE number = ?`, [...changes.map(([, value]) => value), row.number]);
+    // One that cannot be read is refused before it is changed.
+    this.#headerOf(row);
+    this.#change(row, change);
     return this.#headerOf(this.#get(key));
+  }
+
+  /** Closes the scans whose lease has run out, also such as cannot be read. Sealing their streams is the caller's. */
+  closeLost(): { readonly key: string; readonly streams: readonly string[] }[] {
+    return this.lost().map((row) => {
+      this.#change(row, { to: scanStates.CLOSED, endReason: endReasons.LOST });
+      return { key: row.key, streams: storedStreamKeys(row.streams) };
+    });
   }
 
   /** Removes a scan. Answers the keys of its streams; `undefined` if it was not there. */
@@ -104,7 +103,7 @@ export class ScanRows {
     const [row] = this.#driver.all<ScanRow>("SELECT * FROM scans WHERE key = ?", [key]);
     if (row === undefined) return undefined;
     this.#driver.run("DELETE FROM scans WHERE number = ?", [row.number]);
-    return streamsOf(row).map((stream) => stream.key);
+    return storedStreamKeys(row.streams);
   }
 
   expire(key: string, ms: number): void {
@@ -134,8 +133,8 @@ export class ScanRows {
     this.#setLease(key, owner, ms);
   }
 
-  /** Scans whose lease has run out, with their states. */
-  lost(): { readonly key: string; readonly state: ScanState }[] {
+  /** Scans whose lease has run out. */
+  lost(): readonly ScanRow[] {
     const rows = this.#driver.all<ScanRow>("SELECT * FROM scans WHERE lease_owner IS NOT NULL ORDER BY number");
     return rows.filter((row) => !this.#isExpired(row) && leaseLeft(this.#time, leaseOf(row)) <= 0);
   }
@@ -193,11 +192,28 @@ export class ScanRows {
     for (let number = 0; ; ) {
       const rows = this.#driver.all<ScanRow>(sql, [number, createdFrom, createdBefore]);
       for (const row of rows) {
-        if (!this.#isExpired(row) && matchesQuery(query, this.#headerOf(row))) keys.push(row.key);
+        if (!this.#isExpired(row) && this.#matches(query, row)) keys.push(row.key);
         number = row.number;
       }
       if (rows.length < 1000) return { tag, keys };
     }
+  }
+
+  #change(row: ScanRow, { to, info, streams, endReason }: Omit<Transition, "from">): void {
+    const changes: [column: string, value: SqliteValue][] = [
+      ["state", to],
+      ["revision", row.revision + 1],
+    ];
+    if (info !== undefined) changes.push(["info", JSON.stringify(info)]);
+    if (streams !== undefined) changes.push(["streams", JSON.stringify(streams)]);
+    if (endReason !== undefined) changes.push(["end_reason", endReason]);
+    if (to === scanStates.CLOSED) {
+      const { boot, from: now, wall } = spanOf(this.#time, 0);
+      changes.push(["closed_boot", boot], ["closed_from", now], ["closed_wall", wall]);
+      changes.push(["lease_owner", null], ["lease_until", null]);
+    }
+    const set = changes.map(([column]) => `${column} = ?`).join(", ");
+    this.#driver.run(`UPDATE scans SET ${set} WHERE number = ?`, [...changes.map(([, value]) => value), row.number]);
   }
 
   #find(key: string): ScanRow | undefined {
@@ -223,15 +239,21 @@ export class ScanRows {
     return until !== null && isExpired(this.#time, { boot, from, until, wall });
   }
 
+  #matches(query: ScanQuery, { identity, info, state, created: createdAt }: ScanRow): boolean {
+    const scan = {
+      identity: query.identity === undefined ? {} : searchedFields(identity),
+      info: query.info === undefined ? {} : searchedFields(info),
+    };
+    return matchesQuery(query, { ...scan, state, createdAt });
+  }
+
   #headerOf(row: ScanRow): ScanHeader {
     const { key, state, revision, created: createdAt, end_reason: endReason, lease_owner: owner } = row;
     const { closed_boot: boot, closed_from: from, closed_wall: wall } = row;
     return {
       key,
-      identity: JSON.parse(row.identity),
-      info: JSON.parse(row.info),
+      ...parseStoredScan(key, row),
       state,
-      streams: JSON.parse(row.streams),
       revision,
       createdAt,
       ...(owner !== null && { lease: { owner, remainingMs: leaseLeft(this.#time, leaseOf(row)) } }),
@@ -239,10 +261,6 @@ export class ScanRows {
       ...(from !== null && { closedForMs: elapsed(this.#time, { boot, from, wall }) }),
     };
   }
-}
-
-function streamsOf(row: ScanRow): StreamHeader[] {
-  return Object.values(JSON.parse(row.streams) as Record<string, StreamHeader>);
 }
 
 function leaseOf({ lease_boot: boot, lease_from: from, lease_until: until }: ScanRow): KeptSpan {

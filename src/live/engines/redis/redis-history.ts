@@ -3,6 +3,7 @@ import { StorageError } from "../../../core/errors.ts";
 import type { CallOptions, HistoryEntry, HistoryPage, HistoryTag, WaitOptions } from "../../engine.ts";
 import type { JsonObject } from "../../json.ts";
 import { matchesQuery, type ScanQuery } from "../../scan-query.ts";
+import { searchedFields } from "../stored-json.ts";
 import type { BlockingReader } from "./blocking-reader.ts";
 import { Deadline } from "./deadline.ts";
 import type { About, RedisCalls } from "./redis-calls.ts";
@@ -103,7 +104,7 @@ export class RedisHistory {
       const values = listOf(await this.#calls.read("member", about, options, ["info", ...batch]));
       batch.forEach((key, j) => {
         const text = values[j];
-        if (text !== null && text !== undefined) infos.set(key, JSON.parse(String(text)) as JsonObject);
+        if (text !== null && text !== undefined) infos.set(key, searchedFields(String(text)));
       });
     }
     return infos;

@@ -4,6 +4,7 @@ import type { ScanHeader } from "../../header.ts";
 import type { JsonObject } from "../../json.ts";
 import { type FieldPattern, patternParts, type ScanQuery } from "../../scan-query.ts";
 import type { ScanState } from "../../scan-state.ts";
+import { parseStoredScan, searchedFields } from "../stored-json.ts";
 import type { RedisReply } from "./connection.ts";
 import { decodeEntries, listOf } from "./wire.ts";
 
@@ -23,10 +24,8 @@ export function decodeScan(key: string, reply: RedisReply | undefined): ScanRepl
   const [identity, info, state, streams, revision, created, news, end, owner, remaining, closed, ttl] = values;
   const header: ScanHeader = {
     key,
-    identity: JSON.parse(String(identity)) as JsonObject,
-    info: JSON.parse(String(info)) as JsonObject,
+    ...parseStoredScan(key, { identity: String(identity), info: String(info), streams: String(streams) }),
     state: Number(state) as ScanState,
-    streams: JSON.parse(String(streams)) as ScanHeader["streams"],
     revision: Number(String(revision)),
     createdAt: Number(String(created)),
     ...(owner === null || owner === undefined
@@ -54,7 +53,7 @@ export function decodeFound(reply: RedisReply): FoundScan {
   const [key = "", identity = "{}", state, createdAt, tag = ""] = listOf(reply).map(String);
   return {
     key,
-    identity: JSON.parse(identity) as JsonObject,
+    identity: searchedFields(identity),
     state: Number(state) as ScanState,
     createdAt: Number(createdAt),
     tag,

@@ -61,7 +61,7 @@ if known[2] ~= token then
     close(prefix, key, reason)
     if reason == '' then redis.call('HDEL', scan, 'end') end
   end
-  redis.call('HINCRBY', scan, 'revision', 1)
+  revise(scan)
   redis.call('HSET', scan, 'state', to, 'token', token, 'news', tell(prefix, key, to))
   change_mirror(scan, key, to, info, documents, reason)
 end
@@ -84,7 +84,7 @@ const remove: RedisScript = {
 local prefix, key, token, grace = unpack(args, 1, 4)
 local scan = prefix .. key
 local known = redis.call('HMGET', scan, 'keys', 'tag', 'index')
-if not known[2] then
+if not is_there(prefix, key) then
   local last = redis.call('XREVRANGE', prefix .. 'state:' .. key, '+', '-', 'COUNT', 1)[1]
   return (last and field(last[2], 'by') == token) and 1 or 0
 end
@@ -94,11 +94,13 @@ for _, stream in ipairs(lines(known[1])) do
   redis.call('PEXPIRE', stream, grace)
   redis.call('PEXPIRE', prefix .. 'durable:' .. stream, grace)
 end
-local index = cjson.decode(known[3])
-for i = 1, #index, 2 do redis.call('ZREM', prefix .. 'field:' .. index[i], index[i + 1]) end
+-- What a damaged scan is found by and when it was created, searches find out to be gone.
+local is_whole, index = pcall(cjson.decode, known[3])
+if not is_whole or type(index) ~= 'table' then index = {} end
+for i = 1, #index - 1, 2 do redis.call('ZREM', prefix .. 'field:' .. index[i], index[i + 1]) end
 redis.call('ZREM', prefix .. 'created', key)
 redis.call('ZREM', prefix .. 'leases', key)
-redis.call('XDEL', prefix .. 'scans', known[2])
+redis.pcall('XDEL', prefix .. 'scans', known[2] or '')
 -- What has ten seconds left is deleted, for blissdata.
 expire_mirror(scan, key, 10000)
 redis.call('DEL', scan)
@@ -194,7 +196,7 @@ local found = {}
 for _, candidate in ipairs(candidates) do
   local key = name and string.match(candidate, '%z(%Z*)$') or candidate
   local values = redis.call('HMGET', prefix .. key, 'identity', 'state', 'created', 'tag')
-  if values[1] then
+  if is_there(prefix, key) then
     found[#found + 1] = { key, values[1], values[2], values[3], values[4] }
   else
     redis.call('ZREM', prefix .. 'created', key)
@@ -212,7 +214,7 @@ if redis.call('EXISTS', prefix .. key) == 1 then settle_clock(prefix) end
 local known = redis.call('HMGET', prefix .. key, 'state', 'owner', 'expires', 'end')
 if not known[1] then return 'gone' end
 if known[1] == '4' then return known[4] == 'LOST' and 'lost' or 'closed' end
-if known[2] and known[2] ~= owner and tonumber(known[3]) > now() then return 'taken' end
+if known[2] and known[2] ~= owner and (tonumber(known[3]) or 0) > now() then return 'taken' end
 lease(prefix, key, owner, ms)
 return 'done'`,
 };
@@ -225,10 +227,10 @@ settle_clock(prefix)
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'leases', '-inf', text(now()))) do
   local scan = prefix .. key
   local known = redis.call('HMGET', scan, 'state', 'keys')
-  if known[1] and known[1] ~= '4' then
+  if is_there(prefix, key) and known[1] ~= '4' then
     for _, stream in ipairs(lines(known[2])) do seal(stream) end
     close(prefix, key, 'LOST')
-    redis.call('HINCRBY', scan, 'revision', 1)
+    revise(scan)
     redis.call('HSET', scan, 'news', tell(prefix, key, '4'))
     change_mirror(scan, key, '4', '', '', 'LOST')
     closed[#closed + 1] = key

@@ -90,28 +90,28 @@ local function last_tag(prefix)
   return field(redis.call('XINFO', 'STREAM', prefix .. 'scans'), 'last-generated-id')
 end
 
+local function is_there(prefix, key) return redis.call('HEXISTS', prefix .. key, 'tag') == 1 end
+
 local function header(prefix, key)
   local scan = prefix .. key
   local values = redis.call('HMGET', scan, 'identity', 'info', 'state', 'streams', 'revision', 'created', 'news',
     'end', 'owner', 'expires', 'closed')
-  if not values[1] then return false end
-  if values[10] then values[10] = text(tonumber(values[10]) - now()) end
-  if values[11] then values[11] = text(now() - tonumber(values[11])) end
+  if not is_there(prefix, key) then return false end
+  if values[10] then values[10] = text((tonumber(values[10]) or 0) - now()) end
+  if values[11] then values[11] = text(now() - (tonumber(values[11]) or now())) end
   values[12] = redis.call('PTTL', scan)
   return values
 end
 
-local function is_there(prefix, key) return redis.call('EXISTS', prefix .. key) == 1 end
-
 local function settle_clock(prefix)
   local time = now()
-  local gap = time - tonumber(redis.call('GET', prefix .. 'seen') or time)
+  local gap = time - (tonumber(redis.call('GET', prefix .. 'seen') or '') or time)
   redis.call('SET', prefix .. 'seen', text(time))
   if gap >= -1000 and gap <= CLOCK_GAP then return end
   local held = redis.call('ZRANGE', prefix .. 'leases', 0, -1, 'WITHSCORES')
   for i = 1, #held, 2 do
     local key, ends = held[i], tonumber(held[i + 1])
-    local spared = gap < 0 or (ends > time - gap and redis.call('HSETNX', prefix .. key, 'spared', '1') == 1)
+    local spared = is_there(prefix, key) and (gap < 0 or ends > time - gap and redis.call('HSETNX', prefix .. key, 'spared', '1') == 1)
     if spared then
       redis.call('HSET', prefix .. key, 'expires', text(ends + gap))
       redis.call('ZADD', prefix .. 'leases', ends + gap, key)
@@ -132,6 +132,12 @@ local function close(prefix, key, reason)
   redis.call('HSET', scan, 'state', '4', 'end', reason, 'closed', text(now()))
   redis.call('HDEL', scan, 'owner', 'expires')
   redis.call('ZREM', prefix .. 'leases', key)
+end
+
+-- A revision that is damaged goes on above any that there was.
+local function revise(scan)
+  local revised = redis.pcall('HINCRBY', scan, 'revision', 1)
+  if type(revised) == 'table' then redis.call('HSET', scan, 'revision', text(now())) end
 end
 
 local function page(stream, start, stop, max_bytes, max_entries)
