@@ -10,6 +10,7 @@ export async function loadWs(): Promise<typeof import("ws")> {
   try {
     return await import("ws");
   } catch (cause) {
-    throw new StorageError("MISSING_DEPENDENCY", "WebSockets need the package ws: npm install ws", { cause });
+    const message = "WebSockets need the package ws: npm install ws@^8.23";
+    throw new StorageError("MISSING_DEPENDENCY", message, { cause });
   }
 }

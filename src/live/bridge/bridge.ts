@@ -189,7 +189,8 @@ async function loadWs(): Promise<typeof import("ws")> {
   try {
     return await import("ws");
   } catch (cause) {
-    throw new StorageError("MISSING_DEPENDENCY", "The live bridge needs the package ws: npm install ws", { cause });
+    const message = "The live bridge needs the package ws: npm install ws@^8.23";
+    throw new StorageError("MISSING_DEPENDENCY", message, { cause });
   }
 }
 

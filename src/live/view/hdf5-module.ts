@@ -15,7 +15,7 @@ export async function loadHdf5(): Promise<Hdf5Module> {
   try {
     module = (await import("h5wasm/node")) as unknown as Hdf5Module;
   } catch (cause) {
-    const message = 'HDF5 files need the package "h5wasm": npm install h5wasm';
+    const message = 'HDF5 files need the package "h5wasm": npm install h5wasm@^0.10.3';
     throw new StorageError("MISSING_DEPENDENCY", message, { cause });
   }
   await module.ready;
