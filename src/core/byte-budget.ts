@@ -42,21 +42,22 @@ export class ByteBudget {
   }
 
   /**
-   * Waits for room. Resolves to the function that gives it back, once. Rejects with `ABORTED` when the signal fires.
+   * Waits for room. Resolves to the function that gives it back, once, or all but so many bytes, as often as these get
+   * fewer. Rejects with `ABORTED` when the signal fires.
    *
    * @param wanted - `Infinity` where nobody knows: all of it, alone.
    */
-  async take(wanted: number, signal?: AbortSignal): Promise<() => void> {
+  async take(wanted: number, signal?: AbortSignal): Promise<(kept?: number) => void> {
     checkAborted(signal, {});
     // Infinity that is given back would leave no number.
     const byteLength = Number.isFinite(wanted) ? wanted : this.#limit;
     if (this.#waiters.length > 0 || !this.#fits(byteLength)) await this.#wait(byteLength, signal);
     else this.#used += byteLength;
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#used -= byteLength;
+    let held = byteLength;
+    return (kept = 0) => {
+      if (kept >= held) return;
+      this.#used -= held - kept;
+      held = kept;
       this.#admit();
     };
   }

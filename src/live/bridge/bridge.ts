@@ -12,6 +12,7 @@ import { BridgeConnection, type ConnectionContext } from "./connection.ts";
 import { Gate } from "./gate.ts";
 import { addressOf, HttpAnswers } from "./http-answers.ts";
 import { type BridgeLimits, MAX_REQUEST_BYTES, SOCKET_PATH } from "./protocol.ts";
+import { Seats } from "./seats.ts";
 
 /** Options of {@link LiveBridge.listen}. */
 export interface LiveBridgeOptions {
@@ -27,7 +28,7 @@ export interface LiveBridgeOptions {
   readonly server?: Server | SecureServer | undefined;
   /** Serves a page at `/` that shows the newest scan. Default true. */
   readonly page?: boolean | undefined;
-  /** Clients at once. Default 64. */
+  /** Clients at once; so many more may be about to say hello, of whom the first goes when another comes. Default 64. */
   readonly maxClients?: number | undefined;
   /** Subscriptions of one client at once. Default 64. */
   readonly maxSubscriptions?: number | undefined;
@@ -39,6 +40,8 @@ export interface LiveBridgeOptions {
   readonly clientBytes?: number | undefined;
   /** The longest answer to a request of HTTP. Default 256 MiB. */
   readonly maxAnswerBytes?: number | undefined;
+  /** Bytes of all answers longer than 1 MiB that are made and not yet sent; others wait. Default 512 MiB. */
+  readonly answerBytes?: number | undefined;
   /** How often something is said at least. A client that is silent for three of these is given up. Default 10 000. */
   readonly heartbeatMs?: number | undefined;
   /** Default: that of this machine. */
@@ -47,7 +50,7 @@ export interface LiveBridgeOptions {
 
 /** Those who are connected. */
 interface Sockets {
-  readonly clients: ReadonlySet<unknown>;
+  readonly seats: Seats;
   close(): Promise<void>;
 }
 
@@ -90,30 +93,34 @@ export class LiveBridge implements AsyncDisposable {
    */
   static async listen(store: DataStore, options: LiveBridgeOptions = {}): Promise<LiveBridge> {
     const { host = "127.0.0.1", port = 0, token, origins, server = createServer(), maxClients = 64 } = options;
-    const { maxAnswerBytes = 256 * 2 ** 20 } = options;
+    const { maxAnswerBytes = 256 * 2 ** 20, answerBytes = 512 * 2 ** 20 } = options;
     const context = contextOf(store, options);
     checkInteger(maxClients, "maxClients", 1);
     checkInteger(maxAnswerBytes, "maxAnswerBytes", 1);
+    checkInteger(answerBytes, "answerBytes", 1);
     const gate = new Gate({ host, token, origins });
     if (server.listening)
       throw new StorageError("CONFIG_INVALID", "The server listens already: give one that does not");
     const { WebSocketServer } = await loadWs();
     const page = options.page === false ? undefined : await loadPage();
     const closing = new AbortController();
-    const answers = new HttpAnswers({ store, gate, maxAnswerBytes, page, signal: closing.signal });
+    const answers = new HttpAnswers({ store, gate, maxAnswerBytes, answerBytes, page, signal: closing.signal });
     server.on("request", (request, response) => void answers.answer(request, response));
     const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_REQUEST_BYTES, perMessageDeflate: false });
+    const seats = new Seats(maxClients);
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       // Until the handshake is done, nobody else listens.
       socket.on("error", () => socket.destroy());
-      const status = refusalOf(request, gate, sockets.clients.size >= maxClients);
+      const status = refusalOf(request, gate, seats.taken >= maxClients);
       if (status !== undefined) {
         socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
         return;
       }
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
         const isAdmitted = request.headers.authorization !== undefined;
-        new BridgeConnection(webSocket, { ...context, knows: (given) => gate.knows(given) }, isAdmitted);
+        seats.add(webSocket);
+        const knows = (given: string | undefined) => gate.knows(given);
+        new BridgeConnection(webSocket, { ...context, knows, sits: () => seats.take(webSocket) }, isAdmitted);
       });
     });
     await new Promise<void>((resolve, reject) => {
@@ -137,12 +144,12 @@ export class LiveBridge implements AsyncDisposable {
       clearTimeout(late);
     };
     const shown = host.includes(":") ? `[${host}]` : host;
-    return new LiveBridge(`${scheme}://${shown}:${bound}`, bound, { clients: sockets.clients, close });
+    return new LiveBridge(`${scheme}://${shown}:${bound}`, bound, { seats, close });
   }
 
-  /** How many clients are connected. */
+  /** How many clients are connected, and have said hello. */
   get clients(): number {
-    return this.#sockets.clients.size;
+    return this.#sockets.seats.taken;
   }
 
   /** Ends all connections and stops listening. Clients hear that they may come back. */
@@ -151,7 +158,7 @@ export class LiveBridge implements AsyncDisposable {
   }
 }
 
-function contextOf(store: DataStore, options: LiveBridgeOptions): Omit<ConnectionContext, "knows"> {
+function contextOf(store: DataStore, options: LiveBridgeOptions): Omit<ConnectionContext, "knows" | "sits"> {
   const { maxSubscriptions: subscriptions = 64, inlineBytes = 2 ** 20, windowBytes = 4 * 2 ** 20 } = options;
   const { clientBytes = 32 * 2 ** 20, heartbeatMs = 10_000, clock = systemClock } = options;
   const numbers = { maxSubscriptions: subscriptions, inlineBytes, windowBytes, clientBytes, heartbeatMs };

@@ -37,6 +37,8 @@ export interface ConnectionContext {
   readonly clock: Clock;
   /** True for the token of the bridge. */
   readonly knows: (token: string | undefined) => boolean;
+  /** Gives the client a place. False if there is none. */
+  readonly sits: () => boolean;
 }
 
 interface Subscription {
@@ -99,6 +101,11 @@ export class BridgeConnection {
     if (!this.#isAdmitted && !this.#context.knows(token)) {
       const error = new StorageError("UNAUTHENTICATED", "The token is missing, or another one");
       this.#end(closeCodes.unauthenticated, error);
+      return;
+    }
+    if (!this.#context.sits()) {
+      const error = new StorageError("RATE_LIMITED", "There are too many clients", { retryable: true });
+      this.#end(closeCodes.full, error);
       return;
     }
     this.#isAdmitted = true;

@@ -1,15 +1,19 @@
 /** What a bridge answers to plain requests: scans and streams as JSON, points as arrays, and the page. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { toWireError } from "../../codecs/wire-error.ts";
+import { ByteBudget } from "../../core/byte-budget.ts";
 import { isStorageError, StorageError, type StorageErrorCode } from "../../core/errors.ts";
 import type { DataStore } from "../data-store.ts";
 import { scanDocument } from "./feeds.ts";
 import type { Gate } from "./gate.ts";
-import { isFormat, pointsAnswer } from "./points-answer.ts";
+import { type AnswerLimits, isFormat, pointsAnswer } from "./points-answer.ts";
 import type { ScanDocument } from "./protocol.ts";
 
-/** Answers under way at once; each may hold as many bytes as an answer may have. */
+/** Answers under way at once. */
 const MOST_ANSWERS = 16;
+
+/** Answers up to so many bytes wait for no others: one that is long, and that nobody reads, stops none of them. */
+const SHORT_BYTES = 2 ** 20;
 
 /** A reader that takes nothing for so long is given up. */
 const STUCK_MS = 60_000;
@@ -33,6 +37,8 @@ export interface HttpAnswersOptions {
   readonly gate: Gate;
   /** The longest answer. */
   readonly maxAnswerBytes: number;
+  /** Bytes of long answers that are held at once. */
+  readonly answerBytes: number;
   /** The page at `/`; `undefined`: none. */
   readonly page?: { readonly html: string; readonly policy: string } | undefined;
   /** Fires when the bridge is closed. */
@@ -48,10 +54,12 @@ interface Answer {
 /** Answers requests of HTTP. */
 export class HttpAnswers {
   readonly #options: HttpAnswersOptions;
+  readonly #budget: ByteBudget;
   #underWay = 0;
 
   constructor(options: HttpAnswersOptions) {
     this.#options = options;
+    this.#budget = new ByteBudget(options.answerBytes);
   }
 
   /** Answers one request. Never rejects: what fails is the answer. */
@@ -76,7 +84,15 @@ export class HttpAnswers {
       }
       this.#underWay++;
       response.on("close", () => this.#underWay--);
-      send(request, response, await this.#route(request, signal));
+      const hold = async (bytes: number) => {
+        if (bytes <= SHORT_BYTES) return () => {};
+        const giveBack = await this.#budget.take(bytes, signal);
+        response.on("close", () => giveBack());
+        // It may have been closed just now, and will not say so again.
+        if (gone.signal.aborted) giveBack();
+        return giveBack;
+      };
+      send(request, response, await this.#route(request, { signal, hold }));
     } catch (error) {
       if (gone.signal.aborted) return;
       const status = (isStorageError(error) && statuses[error.code]) || 500;
@@ -119,7 +135,7 @@ export class HttpAnswers {
     return true;
   }
 
-  async #route(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+  async #route(request: IncomingMessage, { signal, hold }: Omit<AnswerLimits, "maxBytes">): Promise<Answer> {
     const { store, maxAnswerBytes } = this.#options;
     const url = addressOf(request);
     if (url === undefined) throw new StorageError("INVALID_DATA", "The address is no address");
@@ -145,7 +161,7 @@ export class HttpAnswers {
     if (format !== undefined && !isFormat(format)) {
       throw new StorageError("UNSUPPORTED", "Formats are npy, raw and json");
     }
-    return await pointsAnswer(stream, selection, format, { maxBytes: maxAnswerBytes, signal });
+    return await pointsAnswer(stream, selection, format, { maxBytes: maxAnswerBytes, signal, hold });
   }
 
   /** The newest scans that match, newest first. */

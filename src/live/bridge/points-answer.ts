@@ -20,11 +20,23 @@ export interface PointsAnswer {
 /** Most points of one answer where each is of another length. */
 const MOST_VARYING = 10_000;
 
+/** Limits of an answer. */
+export interface AnswerLimits {
+  /** The longest answer. */
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+  /**
+   * Waits until so many bytes may be held.
+   *
+   * @returns Says how many they are in the end.
+   */
+  readonly hold: (bytes: number) => Promise<(actual: number) => void>;
+}
+
 /**
  * Points of a stream: `17` is one point, `-1` the newest, `10:20:2` a range as Python writes it.
  *
  * @param format - Default: npy for arrays, JSON for all else.
- * @param maxBytes - The longest answer.
  * @throws A {@link StorageError}: `NOT_YET`, `OUT_OF_RANGE`, `EXPIRED`; `CAPACITY_EXCEEDED` for more than may be asked for
  * at once; `INVALID_DATA` for no selection; `UNSUPPORTED` for a format that the points do not have.
  */
@@ -32,7 +44,7 @@ export async function pointsAnswer(
   stream: Stream,
   selection: string,
   format: PointsFormat | undefined,
-  { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
+  { maxBytes, signal, hold }: AnswerLimits,
 ): Promise<PointsAnswer> {
   const { length, sealed } = await stream.bounds({ signal });
   const range = parseSelection(selection, length);
@@ -44,6 +56,8 @@ export async function pointsAnswer(
       : new IndexNotYetThereError(asked, length, context);
   }
   checkSize(stream, range.count, maxBytes);
+  const each = pointBytes(stream.encoding);
+  const holds = await hold(each === undefined ? maxBytes : each * range.count);
   const stop = range.start + range.count * range.step;
   // A range that goes down to the first point ends before it, which -1 would not say.
   const points = await stream.slice(range.start, stop < 0 ? undefined : stop, range.step, { signal });
@@ -53,6 +67,7 @@ export async function pointsAnswer(
   const answer = isNdArray(value) ? arrayAnswer(value, format) : jsonAnswer(value, format, stream.name);
   const bytes = answer.body.reduce((sum, part) => sum + part.byteLength, 0);
   if (bytes > maxBytes) throw tooMuch(bytes, maxBytes);
+  holds(bytes);
   // What was written never changes; the newest one is another one next time.
   const isFixed = range.isOne && !selection.startsWith("-");
   const caching = isFixed ? "private, max-age=3600, immutable" : "no-store";

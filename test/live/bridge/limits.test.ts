@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { get } from "node:http";
 import { createServer } from "node:https";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -95,6 +96,61 @@ describe("silence", () => {
     expect(silent.readyState).toBe(WebSocket.OPEN);
     await clock.advance(4000);
     expect((await closed)[0]).toBe(1006);
+  });
+});
+
+describe("sockets that never say hello", () => {
+  it("keep nobody out, however many they are, and are gone after a heartbeat", async () => {
+    const clock = new FakeClock();
+    await using bridge = await LiveBridge.listen(store, { clock, heartbeatMs: 1000, maxClients: 2 });
+    const mute: PlainClient[] = [];
+    for (let i = 0; i < 6; i++) mute.push(await PlainClient.connect(bridge.url));
+    // Those that came first made room.
+    for (const first of mute.slice(0, 4)) expect((await first.closed).code).toBe(1006);
+    await using one = await PlainClient.greeted(bridge.url);
+    await using two = await PlainClient.greeted(bridge.url);
+    expect(bridge.clients).toBe(2);
+    await expect(PlainClient.connect(bridge.url)).rejects.toThrow("503");
+    await clock.advance(1000);
+    for (const last of mute) expect((await last.closed).code).toBe(1006);
+    expect([one.heard[0]?.type, two.heard[0]?.type]).toEqual(["hello", "hello"]);
+  });
+
+  it("are refused once the others are as many as there may be", async () => {
+    await using bridge = await LiveBridge.listen(store, { maxClients: 2 });
+    await using late = await PlainClient.connect(bridge.url);
+    {
+      await using page = await PlainClient.greeted(bridge.url);
+      await using _other = await PlainClient.greeted(bridge.url);
+      late.say({ type: "hello", version: 1 });
+      expect((await late.closed).code).toBe(4429);
+      expect(page.heard).toHaveLength(1);
+    }
+    await expect.poll(() => bridge.clients, { timeout: 30_000 }).toBe(0);
+    await using next = await PlainClient.greeted(bridge.url);
+    expect(next.heard).toHaveLength(1);
+  });
+});
+
+describe("answers", () => {
+  it("are held one after the other where together they would be too long", async () => {
+    const scan = await longStream(2000);
+    const bytes = 2000 * 8000;
+    await using bridge = await LiveBridge.listen(store, { answerBytes: bytes + 1000 });
+    const url = `${bridge.url}/v1/scans/${scan}/streams/rows/points`;
+    // Longer than a socket takes by itself, and nobody reads it.
+    const unread = get(`${url}/:`).on("error", () => {});
+    const [answer] = await once(unread, "response");
+    let isThere = false;
+    const late = fetch(`${url}/:?format=raw`).then((whole) => {
+      isThere = true;
+      return whole.arrayBuffer();
+    });
+    // Short ones wait for none, and have come by when the long one would have.
+    for (let i = 0; i < 20; i++) expect((await (await fetch(`${url}/0`)).arrayBuffer()).byteLength).toBe(8128);
+    expect([isThere, answer.statusCode]).toEqual([false, 200]);
+    unread.destroy();
+    expect((await late).byteLength).toBe(bytes);
   });
 });
 
