@@ -208,11 +208,26 @@ export interface LiveEngine extends AsyncDisposable {
    * has lost the answer (a connection broke) finds out by itself whether the entries are there.
    *
    * @param entries - Payloads are borrowed until the promise settles.
+   * @param options - `writer`: who appends. A stream that was claimed takes entries of that writer only, one that nobody
+   * has claimed takes those of anybody.
    * @returns When everything is there for every reader. A stream that nobody has declared takes entries too.
-   * @throws A `StorageError` `CONFLICT` (an `IndexConflictError`), `NOT_OPEN` (a `StreamSealedError`), `NO_SPACE`,
+   * @throws A `StorageError` `CONFLICT` (an `IndexConflictError`, or that another writer has claimed the stream), `NOT_OPEN` (a `StreamSealedError`), `NO_SPACE`,
    * or `INVALID_DATA` for entries that do not follow each other.
    */
-  append(stream: string, entries: readonly Entry[], options?: CallOptions): Promise<void>;
+  append(
+    stream: string,
+    entries: readonly Entry[],
+    options?: CallOptions & { readonly writer?: string | undefined },
+  ): Promise<void>;
+
+  /**
+   * Lets streams take entries of one writer only, from this moment on: what an earlier one sends is refused, also if its
+   * index would fit and however late it comes. For who takes over what another process has begun.
+   *
+   * @param writer - A name that nobody else has.
+   * @returns How far the streams go, in their order; nobody else makes them longer.
+   */
+  claim(streams: readonly string[], writer: string, options?: CallOptions): Promise<readonly Bounds[]>;
 
   /** Ends a stream. A stream that is sealed stays so: anybody may call, any number of times. Answers the final length. */
   seal(stream: string, options?: CallOptions): Promise<number>;

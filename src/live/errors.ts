@@ -99,6 +99,12 @@ export class IndexConflictError extends StorageError {
   }
 }
 
+/** Another process has taken the stream over: `CONFLICT`. */
+export function writerReplaced(options: StorageErrorOptions = {}): StorageError {
+  const message = "The stream was taken over by another writer: nothing more can be written here";
+  return new StorageError("CONFLICT", message, options);
+}
+
 /** The stream is sealed and takes nothing more: `NOT_OPEN`. */
 export class StreamSealedError extends StorageError {
   /** The final number of points. */

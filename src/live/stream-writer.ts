@@ -8,6 +8,7 @@ import type { FrameKind } from "./encoding/frames.ts";
 import { checkDType, countPoints, toArray } from "./encoding/numeric.ts";
 import type { EncodedPoints, PointCodec } from "./encoding/point-codec.ts";
 import type { Bounds, CallOptions, LiveEngine } from "./engine.ts";
+import { IndexConflictError } from "./errors.ts";
 import { FrameLine, type FramesInLine } from "./frame-line.ts";
 import type { FramesEncoding, StreamHeader } from "./header.ts";
 import { checkIndex } from "./point-reader.ts";
@@ -51,6 +52,7 @@ export class StreamWriter {
   readonly key: string;
   readonly #engine: LiveEngine;
   readonly #codec: PointCodec;
+  readonly #claim: string | undefined;
   readonly #highWater: number;
   readonly #policy: BackPressure;
   readonly #blobs: { readonly tier: BlobTier; readonly kind: FrameKind } | undefined;
@@ -71,14 +73,19 @@ export class StreamWriter {
   /** Failures of what nobody waited for. */
   #failures: unknown[] = [];
 
-  /** @param length - Points that the stream has now. */
+  /**
+   * @param length - Points that the stream has now.
+   * @param claim - What the stream was claimed as, for this writer; left out if it was not.
+   */
   constructor(
     engine: LiveEngine,
     header: StreamHeader,
     codec: PointCodec,
     length: number,
     options: StreamWriterOptions = {},
+    claim?: string,
   ) {
+    this.#claim = claim;
     this.name = header.name;
     this.key = header.key;
     this.#engine = engine;
@@ -177,7 +184,8 @@ export class StreamWriter {
     const { length } = bounds as Bounds;
     this.#length = length;
     this.#sent = length;
-    if (isStorageError(this.#broken, "CONFLICT")) this.#broken = undefined;
+    // Who was replaced by another writer stays so.
+    if (this.#broken instanceof IndexConflictError) this.#broken = undefined;
     return length;
   }
 
@@ -361,7 +369,7 @@ export class StreamWriter {
       return entry;
     });
     try {
-      await this.#engine.append(this.key, entries);
+      await this.#engine.append(this.key, entries, { writer: this.#claim });
       this.#length = index;
       return undefined;
     } catch (error) {

@@ -1,4 +1,5 @@
 /** Writers for streams that another process began. */
+import { randomUUID } from "node:crypto";
 import type { Bounds, CallOptions } from "./engine.ts";
 import type { ScanHeader } from "./header.ts";
 import type { ScanContext } from "./scan.ts";
@@ -13,15 +14,17 @@ export async function takeStreams(
   options: StreamWriterOptions & CallOptions,
 ): Promise<TakenStreams> {
   const { engine } = context;
+  // From now on the one before appends nothing more: what is there stays as long as it is.
+  const claim = randomUUID();
   const streams = Object.values(scan.streams);
   const keys = streams.map(({ key }) => key);
-  const bounds = await engine.bounds(keys, { signal: options.signal });
+  const bounds = await engine.claim(keys, claim, { signal: options.signal });
   const writers = new Map<string, StreamWriter>();
   const failures = new Map<string, unknown>();
   for (const [i, stream] of streams.entries()) {
     try {
       const { codec } = await openStream(stream, context);
-      writers.set(stream.name, new StreamWriter(engine, stream, codec, (bounds[i] as Bounds).length, options));
+      writers.set(stream.name, new StreamWriter(engine, stream, codec, (bounds[i] as Bounds).length, options, claim));
     } catch (error) {
       failures.set(stream.name, error);
     }

@@ -40,6 +40,12 @@ export const liveEngineMutants: readonly LiveEngineMutant[] = [
     }),
   },
   {
+    name: "lets who was replaced go on: its late point takes the index of the new writer's",
+    spoil: (engine) => ({
+      claim: (streams, _writer, options) => engine.bounds(streams, options),
+    }),
+  },
+  {
     name: "appends the entries of one call one by one",
     spoil: (engine) => ({
       append: async (stream, entries, options) => {

@@ -137,6 +137,29 @@ export const writerChecks: readonly KitCheck<LiveEngineSubject>[] = [
     },
   },
   {
+    name: "a stream that was claimed takes entries of its writer only, until another one claims it",
+    run: async ({ connect }) => {
+      const [old, next] = [await connect(), await connect()];
+      await old.append(KEY, entries(0, 2));
+      const others = streamKey(2);
+      checkEqual(
+        (await next.claim([others, KEY], "next")).map(({ length }) => length),
+        [0, 2],
+        "lengths when claimed",
+      );
+      await checkRejects(old.append(KEY, [entry(2)]), "CONFLICT", "an append of who was replaced");
+      await checkRejects(old.append(others, [entry(0)], { writer: "old" }), "CONFLICT", "one that has a name");
+      await next.append(KEY, [entry(2)], { writer: "next" });
+      await Promise.all([3, 4].map((index) => next.append(KEY, [entry(index)], { writer: "next" })));
+      await old.claim([KEY], "third");
+      await checkRejects(next.append(KEY, [entry(5)], { writer: "next" }), "CONFLICT", "an append after another claim");
+      await old.append(KEY, [entry(5)], { writer: "third" });
+      const read = (await next.range(KEY, 0, 9)).entries.flatMap(({ payload }) => [...payload]);
+      checkEqual(read, [0, 1, 2, 3, 4, 5], "payloads");
+      checkEqual(await old.seal(KEY), 6, "final length");
+    },
+  },
+  {
     name: "a hole is refused",
     run: async ({ connect }) => {
       const engine = await connect();

@@ -192,12 +192,19 @@ export class MemoryLiveStore {
   }
 
   /** See {@link LiveEngine.append}. */
-  append(key: string, entries: readonly Entry[]): void {
+  append(key: string, entries: readonly Entry[], writer?: string): void {
     const stream = this.#stream(key);
     const before = stream.bytes;
-    stream.append(entries, (this.limitBytes ?? Number.POSITIVE_INFINITY) - this.#bytes);
+    stream.append(entries, (this.limitBytes ?? Number.POSITIVE_INFINITY) - this.#bytes, writer);
     this.#bytes += stream.bytes - before;
     this.waiters.wake(key);
+  }
+
+  /** One of {@link LiveEngine.claim}. */
+  claim(key: string, writer: string): Bounds {
+    const stream = this.#stream(key);
+    stream.claim(writer);
+    return stream.bounds;
   }
 
   /** See {@link LiveEngine.seal}. */

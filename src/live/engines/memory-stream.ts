@@ -2,7 +2,7 @@
 import { StorageError } from "../../core/errors.ts";
 import { checkEntries } from "../check-entries.ts";
 import type { Bounds, Entry, Page } from "../engine.ts";
-import { StreamSealedError } from "../errors.ts";
+import { StreamSealedError, writerReplaced } from "../errors.ts";
 
 /** What an entry takes beside its payload, about. */
 const ENTRY_BYTES = 64;
@@ -15,6 +15,7 @@ export class MemoryStream {
   #isSealed = false;
   #durable = 0;
   #bytes = 0;
+  #writer: string | undefined;
 
   /** Bytes that its entries take, about. */
   get bytes(): number {
@@ -30,16 +31,22 @@ export class MemoryStream {
    *
    * @param room - Bytes that may be added.
    */
-  append(entries: readonly Entry[], room: number): void {
+  append(entries: readonly Entry[], room: number, writer: string | undefined): void {
     checkEntries(entries);
     if (this.#isSealed) throw new StreamSealedError(this.#length);
     checkEntries(entries, this.#length);
+    if (this.#writer !== undefined && this.#writer !== writer) throw writerReplaced();
     const bytes = entries.reduce((sum, { payload }) => sum + payload.length + ENTRY_BYTES, 0);
     if (bytes > room) throw new StorageError("NO_SPACE", `${bytes} bytes do not fit into the ${room} that are left`);
     // Not payload.slice(): that of a Node Buffer shares memory.
     for (const entry of entries) this.#entries.push({ ...entry, payload: Uint8Array.from(entry.payload) });
     this.#length += entries.reduce((sum, { length }) => sum + length, 0);
     this.#bytes += bytes;
+  }
+
+  /** Takes entries of this writer only. */
+  claim(writer: string): void {
+    this.#writer = writer;
   }
 
   seal(): number {

@@ -102,9 +102,18 @@ export class MemoryEngine implements LiveEngine {
     return this.#store.search(query);
   }
 
-  async append(stream: string, entries: readonly Entry[], options: CallOptions = {}): Promise<void> {
+  async append(
+    stream: string,
+    entries: readonly Entry[],
+    options: CallOptions & { readonly writer?: string | undefined } = {},
+  ): Promise<void> {
     this.#check("append", stream, options);
-    this.#store.append(stream, entries);
+    this.#store.append(stream, entries, options.writer);
+  }
+
+  async claim(streams: readonly string[], writer: string, options: CallOptions = {}): Promise<Bounds[]> {
+    this.#check("claim", undefined, options);
+    return streams.map((stream) => this.#store.claim(stream, writer));
   }
 
   async seal(stream: string, options: CallOptions = {}): Promise<number> {

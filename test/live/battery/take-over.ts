@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { StorageError } from "../../../src/core/errors.ts";
+import type { NdArray } from "../../../src/core/nd-array.ts";
 import { DataStore } from "../../../src/live/data-store.ts";
 import { doubled } from "./doubled.ts";
 import { type BatteryEngine, failureOf, makeStream, numbers, withStores } from "./subject.ts";
@@ -42,6 +44,42 @@ export function takeOverBattery(engine: BatteryEngine): void {
         await taken.close();
         expect((await writing.engine.getScan(scan.key))?.endReason).toBe("SUCCESS");
         await scan[Symbol.asyncDispose]().catch(() => {});
+      }));
+
+    test("a producer that was only away is refused, also where its next point would fit, and the new one goes on", () =>
+      withStores(engine, async (writing, reading) => {
+        for (const owner of ["acquisition-7", undefined]) {
+          const scan = await writing.createScan({ name: "loop" }, { owner: "acquisition-7", leaseMs: 1_000_000 });
+          const [old, untouched] = [
+            await scan.createStream("data", { dtype: "float64" }),
+            await scan.createStream("untouched", { dtype: "float64" }),
+          ];
+          await scan.prepare();
+          await old.send(0);
+          if (owner === undefined) await writing.engine.renewLease(scan.key, "acquisition-7", 1);
+          const taking = () => reading.resumeScan(scan.key, { owner }).catch((error: StorageError) => error);
+          let taken = await taking();
+          while (!("writer" in taken)) {
+            expect(taken.code).toBe("CONFLICT");
+            taken = await taking();
+          }
+          expect(await failureOf(old.send(1))).toMatchObject({ code: "CONFLICT" });
+          expect(await failureOf(untouched.send(0))).toMatchObject({ code: "CONFLICT" });
+          // Looking how long the stream is does not make it a writer again.
+          expect(await old.resume()).toBe(1);
+          expect(await failureOf(old.send(1))).toMatchObject({ code: "CONFLICT" });
+          const writer = taken.writer("data");
+          await Promise.all([1, 2, 3].map((value) => writer.send(value)));
+          expect(await failureOf(old.send(4))).toMatchObject({ code: "CONFLICT" });
+          const again = await reading.resumeScan(scan.key, { owner: taken.owner });
+          expect(await failureOf(writer.send(4))).toMatchObject({ code: "CONFLICT" });
+          await again.writer("data").send(4);
+          await again.close();
+          const stream = (await writing.loadScan(scan.key)).stream<NdArray, number>("data");
+          expect([...(await stream.slice()).data]).toEqual([...numbers(0, 5)]);
+          await scan[Symbol.asyncDispose]().catch(() => {});
+          await taken[Symbol.asyncDispose]().catch(() => {});
+        }
       }));
 
     test("a scan is not gone on with once it is LOST, CLOSED or deleted", () =>

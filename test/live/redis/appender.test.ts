@@ -35,7 +35,7 @@ it("one that follows on another, which the server did not know how to make, is m
   let [answerAppends, tellLoaded] = [() => {}, () => {}];
   const asked = new Promise<void>((resolve) => (answerAppends = resolve));
   const loaded = new Promise<void>((resolve) => (tellLoaded = resolve));
-  const connection = connectionTo(async ([command, , , , , first, ...pairs]) => {
+  const connection = connectionTo(async ([command, , , , , , , first, ...pairs]) => {
     if (command === "FUNCTION") {
       await loaded;
       return "library";
@@ -51,7 +51,7 @@ it("one that follows on another, which the server did not know how to make, is m
     length += pairs.length / 2;
     return 1;
   });
-  const appender = new Appender(connection, new RedisFunctions(connection, "functions"));
+  const appender = new Appender(connection, new RedisFunctions(connection, "functions"), "sluice:");
   const one = appender.append("s", entry(0));
   await turn();
   const appends = Promise.allSettled([one, appender.append("s", entry(1))]);
@@ -68,7 +68,7 @@ it("all that wait are told if the server may not be told how", async () => {
   const connection = connectionTo(async ([command]) => {
     throw new ErrorReply(command === "FCALL" ? "ERR Function not found" : "OOM no room for functions");
   });
-  const appender = new Appender(connection, new RedisFunctions(connection, "functions"));
+  const appender = new Appender(connection, new RedisFunctions(connection, "functions"), "sluice:");
   const appends = await Promise.allSettled([appender.append("s", entry(0)), appender.append("s", entry(1))]);
   expect(appends.map((result) => (result.status === "rejected" ? result.reason.code : "made"))).toEqual([
     "NO_SPACE",

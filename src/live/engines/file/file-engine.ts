@@ -140,8 +140,18 @@ export class FileEngine implements LiveEngine {
     return await this.#turn(this.#store.read(() => this.#store.scans.search(query)));
   }
 
-  async append(stream: string, entries: readonly Entry[], options: CallOptions = {}): Promise<void> {
-    await this.#store.append(stream, entries, this.#check("append", stream, options));
+  async append(
+    stream: string,
+    entries: readonly Entry[],
+    options: CallOptions & { readonly writer?: string | undefined } = {},
+  ): Promise<void> {
+    await this.#store.append(stream, entries, options.writer, this.#check("append", stream, options));
+  }
+
+  async claim(streams: readonly string[], writer: string, options: CallOptions = {}): Promise<Bounds[]> {
+    const about = this.#check("claim", undefined, options);
+    const run = () => streams.map((stream) => this.#store.streams.claim(stream, writer));
+    return await this.#store.change({ ...about, run }, () => []);
   }
 
   async seal(stream: string, options: CallOptions = {}): Promise<number> {

@@ -115,7 +115,12 @@ export class FileStore {
   }
 
   /** Appends entries: all or none. */
-  async append(key: string, entries: readonly Entry[], write: Omit<Write<void>, "run" | "prepare">): Promise<void> {
+  async append(
+    key: string,
+    entries: readonly Entry[],
+    writer: string | undefined,
+    write: Omit<Write<void>, "run" | "prepare">,
+  ): Promise<void> {
     this.#checkWritable(write);
     checkEntries(entries);
     let kept: readonly KeptEntry[] = entries;
@@ -128,7 +133,7 @@ export class FileStore {
     const run = () => {
       this.streams.checkSegments(kept);
       this.#room ??= this.#roomLeft();
-      this.#room -= this.#appender.add(key, kept, this.#room);
+      this.#room -= this.#appender.add(key, kept, this.#room, writer);
     };
     await this.#queue.write({ ...write, run, ...(isLarge && { prepare }) });
   }

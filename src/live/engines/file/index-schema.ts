@@ -43,6 +43,7 @@ const tables = `
     length INTEGER NOT NULL DEFAULT 0,
     sealed INTEGER NOT NULL DEFAULT 0,
     durable INTEGER NOT NULL DEFAULT 0,
+    writer TEXT,
     forget_boot TEXT,
     forget_from REAL,
     forget_until REAL,

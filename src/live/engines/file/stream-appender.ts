@@ -2,7 +2,7 @@
 import { StorageError } from "../../../core/errors.ts";
 import { checkEntries } from "../../check-entries.ts";
 import type { Entry } from "../../engine.ts";
-import { StreamSealedError } from "../../errors.ts";
+import { StreamSealedError, writerReplaced } from "../../errors.ts";
 import { packedSize } from "./chunk.ts";
 import { type KeptEntry, type KeptPayload, type StreamRows, sizeOf } from "./stream-rows.ts";
 
@@ -13,6 +13,8 @@ const ENTRY_BYTES = 64;
 interface Addition {
   id: number;
   readonly sealed: boolean;
+  /** Who has claimed it. */
+  readonly writer: string | null;
   length: number;
   /** Small entries that are not in a row yet. */
   small: Entry[];
@@ -35,14 +37,16 @@ export class StreamAppender {
    * Adds entries to a stream: all, or an error and none.
    *
    * @param room - Bytes that may be added.
+   * @param writer - Who adds them.
    * @returns Bytes that they take, about.
    */
-  add(key: string, entries: readonly KeptEntry[], room: number): number {
+  add(key: string, entries: readonly KeptEntry[], room: number, writer: string | undefined): number {
     const known = this.#additions.get(key);
     const addition = known ?? this.#begin(key);
     checkEntries(entries);
     if (addition.sealed) throw new StreamSealedError(addition.length);
     const length = checkEntries(entries, addition.length);
+    if (addition.writer !== null && addition.writer !== writer) throw writerReplaced();
     const bytes = entries.reduce((sum, entry) => sum + sizeOf(entry) + ENTRY_BYTES, 0);
     if (bytes > room) throw new StorageError("NO_SPACE", `${bytes} bytes do not fit into the ${room} that are left`);
     if (known === undefined) {
@@ -71,8 +75,8 @@ export class StreamAppender {
   }
 
   #begin(key: string): Addition {
-    const { id, length, sealed } = this.#rows.find(key) ?? { id: 0, length: 0, sealed: false };
-    return { id, length, sealed, small: [], smallBytes: 0 };
+    const { id, length, sealed, writer } = this.#rows.find(key) ?? { id: 0, length: 0, sealed: false, writer: null };
+    return { id, length, sealed, writer, small: [], smallBytes: 0 };
   }
 
   #addEntry(addition: Addition, entry: KeptEntry): void {

@@ -11,6 +11,8 @@ const REMOVED_ROWS = 2000;
 /** A stream as it is kept. */
 export interface StreamRow extends Bounds {
   readonly id: number;
+  /** Who has claimed it. */
+  readonly writer: string | null;
 }
 
 /** A payload in a segment file. */
@@ -50,7 +52,7 @@ export class StreamRows {
   }
 
   find(key: string): StreamRow | undefined {
-    const sql = "SELECT id, floor, length, sealed, durable FROM streams WHERE key = ?";
+    const sql = "SELECT id, floor, length, sealed, durable, writer FROM streams WHERE key = ?";
     const [row] = this.#driver.all<Omit<StreamRow, "sealed"> & { sealed: number }>(sql, [key]);
     return row && { ...row, sealed: row.sealed === 1 };
   }
@@ -64,13 +66,20 @@ export class StreamRows {
     const found = this.find(key);
     if (found !== undefined) return found;
     const { lastInsertRowid } = this.#driver.run("INSERT INTO streams (key) VALUES (?)", [key]);
-    return { id: lastInsertRowid, ...UNTOUCHED };
+    return { id: lastInsertRowid, ...UNTOUCHED, writer: null };
   }
 
   seal(key: string): number {
     const { id, length, sealed } = this.ensure(key);
     if (!sealed) this.#driver.run("UPDATE streams SET sealed = 1 WHERE id = ?", [id]);
     return length;
+  }
+
+  /** Lets a stream take entries of one writer only. */
+  claim(key: string, writer: string): Bounds {
+    const stream = this.ensure(key);
+    this.#driver.run("UPDATE streams SET writer = ? WHERE id = ?", [writer, stream.id]);
+    return boundsOf(stream);
   }
 
   setDurable(key: string, index: number): void {

@@ -5,6 +5,8 @@ import type { RedisArgument } from "./connection.ts";
 /** A call of `append`. */
 export interface AppendJob {
   readonly entries: readonly Entry[];
+  /** Who appends. */
+  readonly writer: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -33,7 +35,7 @@ export function groupsOf(jobs: readonly AppendJob[]): AppendJob[][] {
     let size = 0;
     for (const { payload } of entries) size += payload.byteLength;
     const fits = count + entries.length <= GROUP_ENTRIES && bytes + size <= GROUP_BYTES;
-    if (fits && entries[0]?.index === expected) {
+    if (fits && entries[0]?.index === expected && job.writer === last[0]?.writer) {
       last.push(job);
     } else {
       last = [job];
@@ -57,12 +59,12 @@ export function inOrder(jobs: readonly AppendJob[]): AppendJob[] {
 }
 
 /**
- * What the script `append` takes: the stream, whether some of it was sent before, the first index, and then pairs: the
- * number of points of an entry and its payload, or `*` and several entries packed.
+ * What the script `append` takes after the prefix: the stream, who appends, whether some of it was sent before, the first
+ * index, and then pairs: the number of points of an entry and its payload, or `*` and several entries packed.
  */
 export function appendArguments(stream: string, again: boolean, group: readonly AppendJob[]): RedisArgument[] {
   const entries = group.length === 1 ? (group[0] as AppendJob).entries : group.flatMap((job) => job.entries);
-  const args: RedisArgument[] = [stream, again ? "1" : "0", String(entries[0]?.index)];
+  const args: RedisArgument[] = [stream, group[0]?.writer ?? "", again ? "1" : "0", String(entries[0]?.index)];
   for (let at = 0; at < entries.length; ) {
     let end = at;
     let bytes = 0;

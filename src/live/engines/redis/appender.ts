@@ -4,7 +4,7 @@
  */
 import { StorageError } from "../../../core/errors.ts";
 import type { CallOptions, Entry } from "../../engine.ts";
-import { IndexConflictError, StreamSealedError } from "../../errors.ts";
+import { IndexConflictError, StreamSealedError, writerReplaced } from "../../errors.ts";
 import { type AppendJob, appendArguments, groupsOf, inOrder } from "./append-jobs.ts";
 import { aborted, type RedisConnection, type RedisReply } from "./connection.ts";
 import { LinkLostError, redisError } from "./errors.ts";
@@ -27,15 +27,22 @@ interface Lane {
 export class Appender {
   readonly #connection: RedisConnection;
   readonly #functions: RedisFunctions;
+  readonly #prefix: string;
   readonly #lanes = new Map<string, Lane>();
 
-  constructor(connection: RedisConnection, functions: RedisFunctions) {
+  /** @param prefix - Begins the keys of the engine's own. */
+  constructor(connection: RedisConnection, functions: RedisFunctions, prefix: string) {
     this.#connection = connection;
+    this.#prefix = prefix;
     this.#functions = functions;
   }
 
   /** See `LiveEngine.append`; the entries have been checked. */
-  append(stream: string, entries: readonly Entry[], { signal }: CallOptions = {}): Promise<void> {
+  append(
+    stream: string,
+    entries: readonly Entry[],
+    { signal, writer }: CallOptions & { readonly writer?: string | undefined } = {},
+  ): Promise<void> {
     let lane = this.#lanes.get(stream);
     if (lane === undefined) {
       lane = { stream, queue: [], inFlight: new Set(), isScheduled: false, isRecovering: false, idle: [] };
@@ -43,7 +50,7 @@ export class Appender {
     }
     const { queue } = lane;
     const done = new Promise<void>((resolve, reject) => {
-      queue.push({ entries, signal, resolve, reject, wasSent: false });
+      queue.push({ entries, writer, signal, resolve, reject, wasSent: false });
     });
     this.#schedule(lane);
     return done;
@@ -85,7 +92,7 @@ export class Appender {
     );
     for (const job of group) job.wasSent = true;
     lane.inFlight.add(group);
-    this.#functions.send("append", args).then(
+    this.#functions.send("append", [this.#prefix, ...args]).then(
       (reply) => {
         const isAgain = this.#answer(lane, group, reply);
         this.#after(lane, group, isAgain);
@@ -135,7 +142,8 @@ export class Appender {
     if (status === "index" && lane.isRecovering) return true;
     const about = { backend: "redis", operation: "append", identifier: lane.stream };
     for (const job of group) {
-      if (status === "sealed") job.reject(new StreamSealedError(Number(first), about));
+      if (status === "replaced") job.reject(writerReplaced(about));
+      else if (status === "sealed") job.reject(new StreamSealedError(Number(first), about));
       else {
         const index = job === group[0] ? Number(first) : (job.entries[0]?.index ?? Number(first));
         job.reject(new IndexConflictError(index, Number(second), about));

@@ -63,7 +63,7 @@ export class RedisEngine implements LiveEngine {
     this.#calls = new RedisCalls(parts.functions, parts.prefix);
     this.#scans = new RedisScans(this.#calls, parts.reader, { historyLimit, isMirrored: parts.isMirrored });
     this.#history = new RedisHistory(this.#calls, parts.reader);
-    this.#appender = new Appender(parts.connection, parts.functions);
+    this.#appender = new Appender(parts.connection, parts.functions, parts.prefix);
     this.#waiter = new StreamWaiter(parts.reader, (positions, maxBytes, options) =>
       this.#peek(positions, maxBytes, options),
     );
@@ -115,10 +115,20 @@ export class RedisEngine implements LiveEngine {
     return this.#history.search(query, options);
   }
 
-  async append(stream: string, entries: readonly Entry[], options: CallOptions = {}): Promise<void> {
+  async append(
+    stream: string,
+    entries: readonly Entry[],
+    options: CallOptions & { readonly writer?: string | undefined } = {},
+  ): Promise<void> {
     this.#calls.check("append", stream, options);
     checkEntries(entries);
     await this.#appender.append(stream, entries, options);
+  }
+
+  async claim(streams: readonly string[], writer: string, options: CallOptions = {}): Promise<Bounds[]> {
+    const about = this.#calls.check("claim", undefined, options);
+    if (streams.length === 0) return [];
+    return listOf(await this.#calls.write("claim", about, options, [writer, ...streams])).map(decodeBounds);
   }
 
   async seal(stream: string, options: CallOptions = {}): Promise<number> {

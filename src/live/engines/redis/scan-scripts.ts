@@ -93,6 +93,7 @@ for _, stream in ipairs(lines(known[1])) do
   redis.call('XTRIM', stream, 'MAXLEN', 1)
   redis.call('PEXPIRE', stream, grace)
   redis.call('PEXPIRE', prefix .. 'durable:' .. stream, grace)
+  redis.call('PEXPIRE', prefix .. 'writer:' .. stream, grace)
 end
 -- What a damaged scan is found by and when it was created, searches find out to be gone.
 local is_whole, index = pcall(cjson.decode, known[3])
@@ -121,6 +122,7 @@ redis.call('PEXPIRE', prefix .. 'state:' .. key, ms)
 for _, stream in ipairs(lines(known[2])) do
   redis.call('PEXPIRE', stream, ms)
   redis.call('PEXPIRE', prefix .. 'durable:' .. stream, ms)
+  redis.call('PEXPIRE', prefix .. 'writer:' .. stream, ms)
 end
 expire_mirror(scan, key, ms)
 redis.call('PEXPIRE', scan, ms)

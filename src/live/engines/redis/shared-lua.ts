@@ -13,7 +13,7 @@
  * - `scans`: stream, the history; `forgotten`: id of the newest entry that a limit has removed from it;
  * - `created`: sorted set of keys of scans by time; `leases`: the same by the end of their lease;
  * - `field:<name>`: sorted set of `<value>\0<key of scan>`, all of one score, so that ranges of text can be asked for;
- * - `durable:<stream>`: the durable index.
+ * - `durable:<stream>`: the durable index; `writer:<stream>`: who has claimed it.
  */
 import { blissdataLua } from "./blissdata-lua.ts";
 

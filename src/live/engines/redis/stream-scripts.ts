@@ -2,14 +2,14 @@
 import type { RedisScript } from "./shared-lua.ts";
 
 /**
- * `args`: the stream, `1` if some of it was sent before, the first index, and pairs: the number of points of an entry and
+ * `args`: the prefix, the stream, who appends, `1` if some of it was sent before, the first index, and pairs: the number of points of an entry and
  * its payload, or `*` and packed entries: float64 number of points, uint32 bytes, payload. Answers 1, or why not.
  */
 const append: RedisScript = {
   body: `
-local stream, again, index = args[1], args[2] == '1', tonumber(args[3])
+local prefix, stream, writer, again, index = args[1], args[2], args[3], args[4] == '1', tonumber(args[5])
 local lengths, payloads, count = {}, {}, 0
-for i = 4, #args, 2 do
+for i = 6, #args, 2 do
   local packed = args[i + 1]
   if args[i] == '*' then
     local at, size = 1, #packed
@@ -37,6 +37,8 @@ end
 if first > count then return 1 end
 if sealed then return { 'sealed', text(length) } end
 if index ~= length then return { 'index', text(index), text(length) } end
+local claimed = redis.call('GET', prefix .. 'writer:' .. stream)
+if claimed and claimed ~= writer then return { 'replaced' } end
 for i = first, count do
   local points = lengths[i]
   if points == 1 then
@@ -47,6 +49,20 @@ for i = first, count do
   index = index + points
 end
 return 1`,
+};
+
+const claim: RedisScript = {
+  runsWhenFull: true,
+  body: `
+local prefix, writer, found = args[1], args[2], {}
+for i = 3, #args do
+  local stream = args[i]
+  redis.call('SET', prefix .. 'writer:' .. stream, writer)
+  local ms = redis.call('PTTL', stream)
+  if ms > 0 then redis.call('PEXPIRE', prefix .. 'writer:' .. stream, ms) end
+  found[#found + 1] = bounds(prefix, stream)
+end
+return found`,
 };
 
 const sealStream: RedisScript = { runsWhenFull: true, body: "return text(seal(args[1]))" };
@@ -121,6 +137,7 @@ return 1`,
 /** The scripts by name. */
 export const streamScripts = {
   append,
+  claim,
   seal: sealStream,
   bounds: boundsOf,
   range,
