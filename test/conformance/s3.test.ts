@@ -25,6 +25,7 @@ const capabilities: StoreCapabilities = {
   symlinks: false,
   rename: "emulated",
   persistent: true,
+  durable: true,
 };
 
 describe.skipIf(!hasS3)("a real S3 service", { timeout: 60_000 }, () => {
