@@ -88,6 +88,11 @@ export function addLiveCommands(
   retention(
     add("gc", "let leave what may, once. How old points of open scans are is only known to who stays: see serve"),
   )
+    .option(
+      "--blobs <folder>",
+      "folder of the large frames of these scans, and of no others: those of points and scans that leave go too, and those " +
+        "of streams that no scan has, after a day",
+    )
     .option("--dry-run", "only tell what would leave")
     .addOption(shared.json)
     .action((options) =>

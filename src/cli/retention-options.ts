@@ -29,7 +29,7 @@ export function policyOf(options: RetentionCommandOptions, ofSession: RetentionP
 
 /** What a pass did, in a few lines. */
 export function reportLines(report: RetentionReport, { isDryRun = false } = {}): string[] {
-  const { scans, points, heldPoints, closed, leaving } = report;
+  const { scans, points, heldPoints, closed, leaving, orphans } = report;
   const would = isDryRun ? "would leave" : "left";
   return [
     `${plural(scans, "scan")} looked at, ${plural(points, "point")} ${would}`,
@@ -38,6 +38,7 @@ export function reportLines(report: RetentionReport, { isDryRun = false } = {}):
     ...leaving.map(
       (key) => `${shortKey(key)}  ${isDryRun ? "would leave" : "leaves"} once it has been closed for long enough`,
     ),
+    ...orphans.map((key) => `${key}  frames ${isDryRun ? "would leave" : "left"}: no scan has this stream`),
   ];
 }
 

@@ -22,6 +22,11 @@ export function isScanKey(key: string): boolean {
   return /^esrf:scan:[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(key);
 }
 
+/** True for the form that {@link newStreamKey} gives. */
+export function isStreamKey(key: string): boolean {
+  return /^esrf:stream:[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(key);
+}
+
 /** Ten digits of time, sixteen of chance. */
 function ulid(now: number): string {
   let time = "";

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -229,6 +229,24 @@ describe("sluice live gc", () => {
     expect((await store.loadScan(scan.key)).state).toBe(4);
     expect(JSON.parse((await sluice(gc, folder)).output)).toMatchObject({ leaving: [scan.key] });
     await expect(store.loadScan(scan.key)).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
+describe("sluice live gc --blobs", () => {
+  it("removes frames of streams that no scan has, in a folder that is named, and tells before", async () => {
+    const stream = "esrf:stream:01JD0000000000000000000001";
+    const blobs = join(folder, "blobs", encodeURIComponent(stream));
+    mkdirSync(blobs, { recursive: true });
+    const file = join(blobs, "0000000000000000-00000000.seg");
+    writeFileSync(file, "frames");
+    const gc = (...args: string[]) => sluice(["live", "gc", "--blobs", ...args, ...live], folder);
+    expect((await gc("blobs")).output).not.toContain(stream);
+    utimesSync(file, 1, 1);
+    expect((await gc("blobs", "--dry-run")).output).toContain(`${stream}  frames would leave: no scan has this stream`);
+    expect(existsSync(file)).toBe(true);
+    expect(JSON.parse((await gc("blobs", "--json")).output)).toMatchObject({ orphans: [stream], failed: [] });
+    expect(existsSync(blobs)).toBe(false);
+    expect(await gc("bloobs")).toMatchObject({ code: 1, errors: expect.stringContaining("bloobs") });
   });
 });
 

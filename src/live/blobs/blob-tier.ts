@@ -37,6 +37,8 @@ export interface BlobPlace extends AsyncDisposable {
   end(stream: string): Promise<void>;
   /** See {@link BlobTier.trim}. */
   trim(stream: string, beforeIndex: number, options?: CallOptions): Promise<void>;
+  /** See {@link BlobTier.streams}. Absent: the place cannot say. */
+  streams?(options?: CallOptions): AsyncIterable<{ readonly stream: string; readonly modifiedMs: number | undefined }>;
 }
 
 /** Options of a {@link BlobTier}. */
@@ -114,6 +116,16 @@ export class BlobTier implements AsyncDisposable {
     await this.#place.trim(stream, beforeIndex, options);
   }
 
+  /**
+   * Streams of which the place has frames, with the time of the newest, in milliseconds since 1970. None if the place cannot
+   * say: arrays are stores of their own.
+   */
+  async *streams(
+    options: CallOptions = {},
+  ): AsyncGenerator<{ readonly stream: string; readonly modifiedMs: number | undefined }> {
+    yield* this.#place.streams?.(options) ?? [];
+  }
+
   /** Closes what it has open. What is stored stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#place[Symbol.asyncDispose]();
@@ -136,6 +148,17 @@ export function blobFolder(stream: string): string {
     throw new StorageError("INVALID_KEY", `${JSON.stringify(stream)} is no key of a stream`, { identifier: stream });
   }
   return /^\.+$/.test(stream) ? "%2E".repeat(stream.length) : encodeURIComponent(stream);
+}
+
+/** The stream that such a name belongs to; `undefined` for what is no such name. */
+export function streamOfFolder(name: string): string | undefined {
+  let stream: string;
+  try {
+    stream = decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+  return stream !== "" && blobFolder(stream) === name ? stream : undefined;
 }
 
 /** A sequence as part of a name: names sort as the numbers do. */

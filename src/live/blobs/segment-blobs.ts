@@ -1,6 +1,6 @@
 /** Large frames in segment files: a folder for each stream, files that follow each other. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { checkAborted } from "../../core/checks.ts";
 import { runAll } from "../../core/errors.ts";
@@ -8,7 +8,7 @@ import type { FrameReference } from "../encoding/frames.ts";
 import type { CallOptions } from "../engine.ts";
 import { fileError } from "../segments/segment-errors.ts";
 import { SegmentWriter } from "../segments/segment-writer.ts";
-import { type BlobFrames, type BlobPlace, blobFolder, frameBytes, sequenceName } from "./blob-tier.ts";
+import { type BlobFrames, type BlobPlace, blobFolder, frameBytes, sequenceName, streamOfFolder } from "./blob-tier.ts";
 
 /** Bytes after which a segment file is followed by the next. */
 const SEGMENT_BYTES = 256 * 2 ** 20;
@@ -74,6 +74,20 @@ export class SegmentBlobs implements BlobPlace {
     if (isAll) await unlessCode(rmdir(this.#folder(stream)), "ENOENT", "ENOTEMPTY");
   }
 
+  async *streams({ signal }: CallOptions = {}): AsyncGenerator<{ stream: string; modifiedMs: number }> {
+    for (const name of (await unlessCode(readdir(this.#root), "ENOENT")) ?? []) {
+      const stream = streamOfFolder(name);
+      if (stream === undefined) continue;
+      checkAborted(signal, { operation: "streams", identifier: stream });
+      let modifiedMs: number | undefined;
+      for (const { path } of await this.#segments(stream)) {
+        const about = await unlessCode(stat(path), "ENOENT");
+        modifiedMs = Math.max(modifiedMs ?? 0, about?.mtimeMs ?? Date.now());
+      }
+      if (modifiedMs !== undefined) yield { stream, modifiedMs };
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closings = [...this.#open.keys()].map((stream) => () => this.end(stream));
     await runAll(closings, "Closing segment files failed");
@@ -101,7 +115,7 @@ export class SegmentBlobs implements BlobPlace {
   /** The files of a stream, in their order. */
   async #segments(stream: string): Promise<{ readonly path: string; readonly sequence: number }[]> {
     const folder = this.#folder(stream);
-    const names = (await unlessCode(readdir(folder), "ENOENT")) ?? [];
+    const names = (await unlessCode(readdir(folder), "ENOENT", "ENOTDIR")) ?? [];
     return names
       .filter((name) => /^\d{16}-[0-9a-f]{8}\.seg$/.test(name))
       .sort()

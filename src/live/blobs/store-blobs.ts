@@ -5,10 +5,13 @@ import { throwFailures } from "../../core/errors.ts";
 import { baseName } from "../../core/key.ts";
 import type { FrameReference } from "../encoding/frames.ts";
 import type { CallOptions } from "../engine.ts";
-import { type BlobFrames, type BlobPlace, blobFolder, frameBytes, sequenceName } from "./blob-tier.ts";
+import { type BlobFrames, type BlobPlace, blobFolder, frameBytes, sequenceName, streamOfFolder } from "./blob-tier.ts";
 
 /** Values that are removed at once. */
 const DELETED_AT_ONCE = 1000;
+
+/** Begins the keys of streams. */
+const STREAMS = "esrf:stream:";
 
 /** For machines of a network that all reach the store: S3, a shared disk; or one process, in memory. */
 export class StoreBlobs implements BlobPlace {
@@ -53,6 +56,23 @@ export class StoreBlobs implements BlobPlace {
       if (keys.length >= DELETED_AT_ONCE) await removeAll();
     }
     if (keys.length > 0) await removeAll();
+  }
+
+  async *streams({ signal }: CallOptions = {}): AsyncGenerator<{ stream: string; modifiedMs: number | undefined }> {
+    let last: { stream: string; modifiedMs: number | undefined } | undefined;
+    for await (const { key, modifiedMs } of this.#store.list({ prefix: blobFolder(STREAMS), signal })) {
+      const [folder = "", name = "", ...deeper] = key.split("/");
+      const stream = streamOfFolder(folder);
+      if (stream === undefined || deeper.length > 0 || !/^\d{16}$/.test(name)) continue;
+      if (last?.stream !== stream) {
+        if (last !== undefined) yield last;
+        last = { stream, modifiedMs };
+      } else if (last.modifiedMs !== undefined) {
+        // One of which nobody knows the time may be new.
+        last.modifiedMs = modifiedMs && Math.max(last.modifiedMs, modifiedMs);
+      }
+    }
+    if (last !== undefined) yield last;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

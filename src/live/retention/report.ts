@@ -13,6 +13,8 @@ export interface RetentionReport {
   readonly closed: readonly string[];
   /** Scans that it removed, or that will go by themselves from now on. */
   readonly leaving: readonly string[];
+  /** Streams of no scan, of which it removed the payloads beside the engine. */
+  readonly orphans: readonly string[];
   /** What could not be done; without a scan: something that is about none alone. */
   readonly failed: readonly { readonly scan?: string; readonly error: unknown }[];
 }
@@ -48,10 +50,11 @@ export interface OpenReport extends RetentionReport {
   heldPoints: number;
   readonly closed: string[];
   readonly leaving: string[];
+  readonly orphans: string[];
   readonly failed: { readonly scan?: string; readonly error: unknown }[];
 }
 
 /** One that says nothing yet. */
 export function emptyReport(): OpenReport {
-  return { scans: 0, points: 0, heldPoints: 0, closed: [], leaving: [], failed: [] };
+  return { scans: 0, points: 0, heldPoints: 0, closed: [], leaving: [], orphans: [], failed: [] };
 }

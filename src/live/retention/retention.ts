@@ -5,10 +5,14 @@ import { type Clock, pause, systemClock } from "../../core/clock.ts";
 import { isStorageError, StorageError } from "../../core/errors.ts";
 import type { CallOptions, LiveEngine, LiveUsage } from "../engine.ts";
 import { allScans } from "./all-scans.ts";
+import { removeOrphans } from "./orphaned-blobs.ts";
 import { type CheckedPolicy, checkPolicy, type RetentionPolicy } from "./policy.ts";
 import { emptyReport, type RetentionEvent, type RetentionReport } from "./report.ts";
 import { type Pass, type RetainedBlobs, ScanCleaner } from "./scan-cleaner.ts";
 import { TrackedScan } from "./tracked-scan.ts";
+
+/** How often payloads are looked for that belong to no scan, and the least time for which nothing was written to them. */
+const HOUR_MS = 3_600_000;
 
 /** Steps in which the oldest points leave a store that is too full: each a part of the time that may leave. */
 const SLICES = 5;
@@ -22,6 +26,12 @@ export interface RetentionOptions {
   readonly onEvent?: ((event: RetentionEvent) => void) | undefined;
   /** Payloads beside the engine, which leave with the points that refer to them. */
   readonly blobs?: RetainedBlobs | undefined;
+  /**
+   * Payloads of streams that no scan has leave too, once nothing was written to them for so long: those of scans that were
+   * deleted while nobody cleaned. Looked for by the first pass, and once an hour. **Only for a place that no other store of
+   * scans has**: what that refers to looks the same. Not below an hour. Default: they stay.
+   */
+  readonly orphansMs?: number | undefined;
 }
 
 /**
@@ -38,6 +48,8 @@ export class Retention {
   readonly #intervalMs: number;
   readonly #clock: Clock;
   readonly #onEvent: (event: RetentionEvent) => void;
+  readonly #orphans: { readonly blobs: RetainedBlobs; readonly unwrittenMs: number } | undefined;
+  #nextOrphans = Number.NEGATIVE_INFINITY;
   #scans = new Map<string, TrackedScan>();
   #isPassing = false;
 
@@ -49,6 +61,10 @@ export class Retention {
     this.#engine = engine;
     this.#policy = checkPolicy(policy);
     this.#cleaner = new ScanCleaner(engine, this.#policy, options.blobs);
+    const { blobs, orphansMs } = options;
+    if (blobs !== undefined && orphansMs !== undefined) {
+      this.#orphans = { blobs, unwrittenMs: Math.max(orphansMs, HOUR_MS) };
+    }
     this.#intervalMs = options.intervalMs ?? 30_000;
     this.#clock = options.clock ?? systemClock;
     this.#onEvent = options.onEvent ?? (() => {});
@@ -70,6 +86,7 @@ export class Retention {
       await this.#closeLost(pass);
       await this.#cleanAll(pass);
       await this.#relieve(pass);
+      await this.#removeOrphans(pass);
       return pass.report;
     } finally {
       this.#isPassing = false;
@@ -154,6 +171,16 @@ export class Retention {
       }
       pass.report.heldPoints = Math.max(pass.report.heldPoints, heldPoints);
       this.#onEvent({ type: "critical", usage, targetBytes, heldPoints });
+    } catch (error) {
+      this.#failed(error, undefined, pass);
+    }
+  }
+
+  async #removeOrphans(pass: Pass): Promise<void> {
+    if (this.#orphans === undefined || pass.now < this.#nextOrphans) return;
+    try {
+      await removeOrphans(this.#engine, this.#orphans.blobs, this.#orphans.unwrittenMs, pass);
+      this.#nextOrphans = pass.now + HOUR_MS;
     } catch (error) {
       this.#failed(error, undefined, pass);
     }

@@ -19,6 +19,8 @@ const OPEN_STATES: readonly ScanState[] = [
 export interface RetainedBlobs {
   /** Removes what only points below an index refer to. */
   trim(stream: string, beforeIndex: number, options?: CallOptions): Promise<unknown>;
+  /** Streams that have payloads, with the time of the newest, in milliseconds since 1970. Absent: nobody can say. */
+  streams?(options?: CallOptions): AsyncIterable<{ readonly stream: string; readonly modifiedMs: number | undefined }>;
 }
 
 /** What one pass works with. */
