@@ -12,7 +12,8 @@ export function liveLocationOf(location: string, baseDirectory: string): string 
  */
 export function withRedisPassword(location: string, environment: NodeJS.ProcessEnv = process.env): string {
   const { REDISCLI_AUTH: password } = environment;
-  if (!/^rediss?:/i.test(location) || !password) return location;
+  // What is no URL is refused by who opens it.
+  if (!/^rediss?:/i.test(location) || !password || !URL.canParse(location)) return location;
   const url = new URL(location);
   if (url.password === "") url.password = encodeURIComponent(password);
   return url.href;

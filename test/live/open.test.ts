@@ -3,8 +3,10 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openLive } from "../../src/live/open.ts";
+import { withRedisPassword } from "../../src/session/live-location.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -37,4 +39,20 @@ test("no place, and one of another kind, are refused with the kinds that there a
       message: expect.stringMatching(/a folder, .*redis:.*memory:/),
     });
   }
+});
+
+test("an address of redis without slashes, or that is no URL, is refused with the one that works, and told to nobody", async () => {
+  const addresses = ["redis:", "redis:host", "redis:host:6379", "redis:/1", "redis:me:hunter2@host", "rediss:host/1"];
+  for (const location of addresses) {
+    const failure = await openLive(location).catch((error: Error) => error);
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(inspect(failure, { depth: 20, showHidden: true })).toMatch(
+      /two slashes before the host\. .*redis:\/\/.*host/,
+    );
+    expect(inspect(failure, { depth: 20, showHidden: true })).not.toContain("hunter2");
+  }
+  const failure = await openLive(withRedisPassword("redis://host:port", { REDISCLI_AUTH: "hunter2" })).catch(
+    (error: Error) => error,
+  );
+  expect(failure).toMatchObject({ code: "CONFIG_INVALID", message: expect.not.stringContaining("slashes before") });
 });

@@ -211,9 +211,11 @@ function asLost(cause: unknown): never {
 /** What the client would say of an address that it cannot take may have the address in it, with its password. */
 function checkUrl(text: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isRedis = url !== undefined && ["redis:", "rediss:"].includes(url.protocol);
+  const isRedis = url !== undefined && /^rediss?:\/\//i.test(text);
   if (isRedis && /^(?:\/\d*)?$/.test(url.pathname) && isDecodable(url.username) && isDecodable(url.password)) return;
+  const isShort = /^rediss?:(?!\/\/)/i.test(text);
   const message =
+    (isShort ? "The address of a Redis server has two slashes before the host. " : "") +
     "The address of a Redis server is redis://[[user]:password@]host[:port][/database], or rediss://… over TLS; the " +
     "database is a number, and of what means something in a URL a password has %40 and the like";
   throw new StorageError("CONFIG_INVALID", message, { backend: "redis", operation: "open" });
@@ -230,7 +232,7 @@ function isDecodable(text: string): boolean {
 
 /** The address without user and password. */
 export function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : "an address that is no URL";
+  return URL.canParse(url) ? new URL(url).host || "localhost" : "an address that is no URL";
 }
 
 /** Settles with the promise, or rejects once the signal fires. */
