@@ -1,9 +1,9 @@
 /** Writes a file of scans as a real HDF5 file. */
-import { randomUUID } from "node:crypto";
-import { copyFile, open, rename, rm } from "node:fs/promises";
+import { copyFile, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { isStorageError, StorageError } from "../../core/errors.ts";
 import type { CallOptions } from "../engine.ts";
+import { draftName, sweepDrafts } from "./draft-name.ts";
 import { loadHdf5 } from "./hdf5-module.ts";
 import { Hdf5Writer } from "./hdf5-writer.ts";
 import type { LiveFile } from "./live-file.ts";
@@ -28,7 +28,8 @@ export interface WriteHdf5Options extends CallOptions {
  * `sluice_dtype`.
  *
  * Readers see the file that was there before, then, in one step, the new one; a write that fails or is aborted changes
- * nothing.
+ * nothing. If somebody else has written the file meanwhile, it is written again, with what that one has. What a process that was killed has left beside the file is removed by the next write, if that is on the same
+ * machine.
  *
  * @param file - Who has the scans. It must not be closed meanwhile.
  * @returns Names of the groups that were written.
@@ -38,22 +39,24 @@ export async function writeHdf5(file: LiveFile, options: WriteHdf5Options = {}):
   const { ifExists = "add", signal, gzip } = options;
   const to = resolve(options.to ?? file.path);
   const h5 = await loadHdf5();
-  const draft = join(dirname(to), `.${basename(to)}.sluice-new-${randomUUID().slice(0, 8)}`);
+  const draft = join(dirname(to), draftName(basename(to)));
   try {
-    const isThere = await exists(to);
+    const before = await versionOf(to);
+    const isThere = before !== undefined;
     if (isThere && ifExists === "error") {
       const message = `${to} exists; pass ifExists: "add" or "replace", or another path`;
       throw new StorageError("ALREADY_EXISTS", message, { operation: "writeHdf5", identifier: to });
     }
+    await sweepDrafts(to);
     const isAdded = isThere && ifExists === "add";
     if (isAdded) await copyFile(to, draft);
     const made = new h5.File(draft, isAdded ? "a" : "w", { track_order: true });
     const written: string[] = [];
     try {
       const writer = new Hdf5Writer(h5, made, { gzip });
-      const before = new Set(isAdded ? made.keys() : []);
+      const present = new Set(isAdded ? made.keys() : []);
       if (!isAdded) writer.attributes("/", file.root.attributes);
-      for (const name of options.names ?? (await file.keys({ signal }))) if (!before.has(name)) written.push(name);
+      for (const name of options.names ?? (await file.keys({ signal }))) if (!present.has(name)) written.push(name);
       await writeTree(file.root, "/", writer, { signal }, written);
       writer.finishRoot(to, written.at(-1));
       made.flush();
@@ -61,8 +64,12 @@ export async function writeHdf5(file: LiveFile, options: WriteHdf5Options = {}):
       made.close();
     }
     await sync(draft);
-    await rename(draft, to);
-    return written;
+    if (ifExists === "replace" || (await versionOf(to)) === before) {
+      await rename(draft, to);
+      return written;
+    }
+    await rm(draft);
+    return await writeHdf5(file, options);
   } catch (error) {
     await rm(draft, { force: true });
     if (isStorageError(error)) throw error;
@@ -71,12 +78,13 @@ export async function writeHdf5(file: LiveFile, options: WriteHdf5Options = {}):
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Says one file from another at the same place; `undefined` if there is none. */
+async function versionOf(path: string): Promise<string | undefined> {
   try {
-    await (await open(path, "r")).close();
-    return true;
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
