@@ -1,8 +1,9 @@
 /** One stream of a scan that is being recorded. */
 import { type Clock, pause } from "../../core/clock.ts";
-import { isStorageError, StorageError, toStorageError } from "../../core/errors.ts";
+import { StorageError, toStorageError } from "../../core/errors.ts";
 import { appendRun, type FramePlace, type FrameRun } from "../../io/frame-runs.ts";
 import type { FrameReference } from "../encoding/frames.ts";
+import { IndexConflictError } from "../errors.ts";
 import type { StreamDefinition } from "../stream-definition.ts";
 import type { StreamWriter } from "../stream-writer.ts";
 import type { PointKind } from "./point-kind.ts";
@@ -172,7 +173,7 @@ export class RecordedStream {
       } catch (error) {
         const failure = toStorageError(error, { operation: "record", identifier: this.name });
         // An append that was not answered may be made at any time after; whoever sends again finds itself in its place.
-        const isOwn = this.#unsure > 0 && isStorageError(failure, "CONFLICT");
+        const isOwn = this.#unsure > 0 && failure instanceof IndexConflictError;
         if (!isOwn && !mayPass(failure)) return this.#end(failure);
         if (!isOwn) this.#context.onError(failure);
         const { clock, retryMs, signal } = this.#context;
