@@ -16,7 +16,7 @@ byteStoreConformance({ describe, test }, "MemoryStore with flat keys", {
 
 for (const durability of ["full", "none"] as const) {
   byteStoreConformance({ describe, test }, `DiskStore, durability ${durability}`, {
-    capabilities: new DiskStore().capabilities,
+    capabilities: new DiskStore({ durability }).capabilities,
     make: () => freshDisk({ durability }),
   });
 }
