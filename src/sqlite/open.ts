@@ -221,15 +221,15 @@ class Statement implements SqliteStatement {
   }
 
   run(params: readonly SqliteValue[] = []): ReturnType<SqliteStatement["run"]> {
-    return this.#perform("run", () => this.#native.run(params));
+    return this.#perform("run", () => this.#native.run(checkTexts(params)));
   }
 
   all<Row = SqliteRow>(params: readonly SqliteValue[] = []): Row[] {
-    return this.#perform("all", () => this.#native.all(params) as Row[]);
+    return this.#perform("all", () => this.#native.all(checkTexts(params)) as Row[]);
   }
 
   *iterate<Row = SqliteRow>(params: readonly SqliteValue[] = []): IterableIterator<Row> {
-    const rows = this.#perform("iterate", () => this.#native.iterate(params));
+    const rows = this.#perform("iterate", () => this.#native.iterate(checkTexts(params)));
     try {
       for (;;) {
         const { done, value } = this.#perform("iterate", () => rows.next());
@@ -240,4 +240,13 @@ class Statement implements SqliteStatement {
       rows.return?.();
     }
   }
+}
+
+/** Texts with a NUL character: `node:sqlite` and SQLite's own functions would see only what is before it. */
+function checkTexts(params: readonly SqliteValue[]): readonly SqliteValue[] {
+  for (const value of params) {
+    if (typeof value !== "string" || !value.includes("\0")) continue;
+    throw new StorageError("INVALID_DATA", `The text ${JSON.stringify(value.slice(0, 100))} has a NUL character`);
+  }
+  return params;
 }

@@ -32,11 +32,21 @@ describe.each(libraries)("SQLite by %s", (driver) => {
   it("keeps numbers, texts, bytes and nothing", async () => {
     const database = await open(newFile());
     database.exec("CREATE TABLE t (a, b, c, d, e)");
-    const row = [2 ** 53 - 1, 0.1, "µ\u0000x", Uint8Array.of(0, 255), null];
+    const row = [2 ** 53 - 1, 0.1, "µ x", Uint8Array.of(0, 255), null];
     expect(database.run("INSERT INTO t VALUES (?, ?, ?, ?, ?)", row).changes).toBe(1);
     const [found] = database.all<Record<string, unknown>>("SELECT * FROM t");
-    expect(found).toMatchObject({ a: 2 ** 53 - 1, b: 0.1, c: "µ\u0000x", e: null });
+    expect(found).toMatchObject({ a: 2 ** 53 - 1, b: 0.1, c: "µ x", e: null });
     expect([...(found as { d: Uint8Array }).d]).toEqual([0, 255]);
+    database.close();
+  });
+
+  it("refuses text of which a part would not come back", async () => {
+    const database = await open(newFile());
+    database.exec("CREATE TABLE t (a)");
+    const refused = expect.objectContaining({ code: "INVALID_DATA", message: expect.stringContaining("µ\\u0000x") });
+    expect(() => database.run("INSERT INTO t VALUES (?)", ["µ\u0000x"])).toThrow(refused);
+    expect(() => database.all("SELECT * FROM t WHERE a = ?", ["µ\u0000x"])).toThrow(refused);
+    expect(database.all("SELECT * FROM t")).toEqual([]);
     database.close();
   });
 

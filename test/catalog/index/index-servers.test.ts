@@ -135,8 +135,12 @@ describe.skipIf(!hasPostgres).each(["a file", "PostgreSQL"])("beamtimes in Postg
     expect(password).not.toBe("");
     await index.close();
     await using database = await openDatabase(indexLocation);
-    for (const table of ["researchers", "beamtimes", "runs_index"]) {
-      expect(inspect(await database.all(`SELECT * FROM ${table}`))).not.toContain(password);
+    for (const rows of [
+      "* FROM researchers",
+      "* FROM beamtimes",
+      "uid, plan_name, sample_name, tags FROM runs_index",
+    ]) {
+      expect(inspect(await database.all(`SELECT ${rows}`))).not.toContain(password);
     }
     expect(await database.all("SELECT db_path FROM beamtimes")).toEqual([{ db_path: withoutPassword(location) }]);
 
