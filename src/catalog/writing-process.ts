@@ -1,12 +1,12 @@
 /** Which process writes, so that one that was killed is told from one that lives. */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { StorageError } from "../core/errors.ts";
+import { processStart } from "../io/process-start.ts";
 import { parseJson } from "./row-json.ts";
 
 /** A process, for a column: machine, number, and when it started, in ticks since the machine did. */
 export function thisProcess(): string {
-  return JSON.stringify([hostname(), process.pid, startOf(process.pid) ?? ""]);
+  return JSON.stringify([hostname(), process.pid, processStart(process.pid) ?? ""]);
 }
 
 /**
@@ -18,7 +18,7 @@ export function thisProcess(): string {
 export function isAlive(text: string): boolean | undefined {
   const [host, pid, started] = partsOf(text);
   if (host !== hostname()) return undefined;
-  const now = startOf(pid);
+  const now = processStart(pid);
   // Numbers of processes come again, also after a container has started again: the time of the start does not.
   if (now !== undefined) return now === started;
   if (pid === process.pid) return true;
@@ -41,19 +41,4 @@ function partsOf(text: string): readonly [host: string, pid: number, started: st
     if (typeof host === "string" && isPid && typeof started === "string") return [host, pid, started];
   }
   throw new StorageError("CORRUPT", `${JSON.stringify(text)} names no process that writes`, { operation: "read" });
-}
-
-/** When a process started; `undefined` if there is none, or no `/proc` to ask. */
-function startOf(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The second field is a name in parentheses, and may hold anything.
-    const [state, ...fields] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    // A zombie has ended; it is listed until its parent asks.
-    return state === "Z" || state === "X" ? "ended" : fields[18];
-  } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (["ENOENT", "ESRCH", "EACCES", "ENOTDIR"].includes(code)) return undefined;
-    throw error;
-  }
 }

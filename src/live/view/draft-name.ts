@@ -1,16 +1,16 @@
 /** Names of files that are being written, such that what a killed process has left can be told from the others. */
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { processStart } from "../../io/process-start.ts";
 
 /** How the Zarr backend calls what it removes, before the name that it had. */
 const GONE = /^(\.sluice-gone-[0-9a-f]{16}\.)+/;
 
 /** A name for what is to become `name`, in the same folder, that no call has had before. */
 export function draftName(name: string): string {
-  const start = startOf(process.pid) ?? "0";
+  const start = processStart(process.pid) ?? "0";
   return `${prefixOf(name)}${machine()}.${process.pid}.${start}.${randomUUID().slice(0, 8)}`;
 }
 
@@ -52,7 +52,7 @@ function prefixOf(name: string): string {
 function isAbandoned(label: string): boolean {
   const [, host, pid, start] = /^([a-z0-9-]*)\.(\d{1,10})\.(\d+)\.[0-9a-f]{8}$/.exec(label) ?? [];
   if (host !== machine()) return false;
-  const now = startOf(Number(pid));
+  const now = processStart(Number(pid));
   // Numbers of processes come again; the time of the start does not.
   if (now !== undefined) return now !== start;
   try {
@@ -68,18 +68,4 @@ function machine(): string {
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]/g, "-")
     .slice(0, 40);
-}
-
-/** When a process started, in ticks since the machine did; `undefined` if there is none, or no `/proc` to ask. */
-function startOf(pid: number): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
-  }
-  // The second field is a name in parentheses, and may hold anything.
-  const [state = "", ...fields] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  // A zombie has ended; it is listed until its parent asks.
-  return "ZX".includes(state) ? "ended" : fields[18];
 }

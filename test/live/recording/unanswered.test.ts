@@ -98,7 +98,8 @@ describe.each([
   });
 });
 
-it("somebody else who writes the stream is not taken for oneself", async () => {
+/** A run with one stream, of which the first point is there. */
+async function oneStream() {
   const engine = new Mumbling();
   const { store, recorder, record, describe: declare, event } = recording(engine);
   record("start", { uid: "run", time: 1 });
@@ -109,34 +110,30 @@ it("somebody else who writes the stream is not taken for oneself", async () => {
   await scan.waitState(2);
   const stream = scan.stream("x");
   await expect.poll(() => stream.length(), { timeout: 30_000 }).toBe(1);
+  /** Sends a second point, whose append is made too late and not answered, and ends the run. */
+  const sendOneMore = async () => {
+    engine.unanswered.push("append");
+    engine.isLate = true;
+    event("a", { x: 2 });
+    record("stop", { uid: "stop", run_start: "run", time: 2, exit_status: "success", reason: "", num_events: {} });
+    return await recorder.endRun();
+  };
+  return { engine, stream, sendOneMore };
+}
+
+it("somebody else who writes the stream is not taken for oneself", async () => {
+  const { engine, stream, sendOneMore } = await oneStream();
   const payload = new Uint8Array(new Float64Array(5).buffer);
   await engine.append(stream.key, [{ index: 1, length: 5, payload }]);
-  engine.unanswered.push("append");
-  engine.isLate = true;
-  event("a", { x: 2 });
-  record("stop", { uid: "stop", run_start: "run", time: 2, exit_status: "success", reason: "", num_events: {} });
-  const report = await recorder.endRun();
+  const report = await sendOneMore();
   expect(report).toMatchObject({ streams: { x: { sent: 1, missing: 1 } }, missing: 1 });
   expect(report.error?.message).toMatch(/somebody else writes it/);
 });
 
-it("a stream that another has taken over is given up, also where an append was not answered", async () => {
-  const engine = new Mumbling();
-  const { store, recorder, record, describe: declare, event } = recording(engine);
-  record("start", { uid: "run", time: 1 });
-  declare("a", "primary", { x: number });
-  event("a", { x: 1 });
-  await expect.poll(async () => (await store.search()).keys.length, { timeout: 30_000 }).toBe(1);
-  const scan = await store.loadScan((await store.lastScan()).key);
-  await scan.waitState(2);
-  const stream = scan.stream("x");
-  await expect.poll(() => stream.length(), { timeout: 30_000 }).toBe(1);
+it("a stream that another has taken over is given up", async () => {
+  const { engine, stream, sendOneMore } = await oneStream();
   await engine.claim([stream.key], "another");
-  engine.unanswered.push("append");
-  engine.isLate = true;
-  event("a", { x: 2 });
-  record("stop", { uid: "stop", run_start: "run", time: 2, exit_status: "success", reason: "", num_events: {} });
-  const report = await recorder.endRun();
+  const report = await sendOneMore();
   expect(report).toMatchObject({ streams: { x: { sent: 1, missing: 1 } }, missing: 1 });
   expect(report.error?.message).toMatch(/taken over/);
 });
