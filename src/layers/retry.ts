@@ -23,7 +23,8 @@ import { type StoreCall, WrappedStore } from "./wrapped-store.ts";
  *
  * - Reads, listings, plain writes and deletes can be repeated as they are. A listing goes on after the last entry it
  *   gave, a stream after the last byte, bound to the version that it began with; a store without etags has streams that
- *   are only retried until they are open.
+ *   are only retried until they are open. A delete whose answer was lost is made again, and may so remove what somebody
+ *   else has written in between.
  * - A conditional write, a copy, a rename or a removal whose answer was lost may have happened. If the next attempt then
  *   says `ALREADY_EXISTS`, `PRECONDITION_FAILED` or `NOT_FOUND`, nobody knows whose work that is: it becomes `CONFLICT`,
  *   never a success and never the claim that nothing changed.

@@ -51,6 +51,11 @@ const race: CommandFactory = (numbers) => {
       const steps = racers.map((racer) => start(racer, model, real.store, key));
       if (withSlot >= 0) steps.push(closeWriter(model, real, withSlot));
       const done = await Promise.all(steps);
+      if (model.repeatsDeletes) {
+        // Each takes effect once or more; what follows itself at once changes nothing.
+        const deletes = done.filter((_, i) => racers[i]?.kind === "delete");
+        done.push(...deletes, ...deletes);
+      }
       const end = await endOf(real.store, key);
       const before = model.values.get(key);
       check(

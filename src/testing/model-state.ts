@@ -20,6 +20,8 @@ export interface ModelSubject extends ByteStoreSubject {
    * carried out. Default `false`.
    */
   readonly losesAnswers?: boolean | undefined;
+  /** Answers of deletes get lost below, and they are repeated: one may also delete what was written after it began. */
+  readonly repeatsDeletes?: boolean | undefined;
 }
 
 /** A value and the etag that the store gave it. */
@@ -55,6 +57,7 @@ export class ModelState {
   readonly canCrash: boolean;
   /** True where answers get lost below. */
   readonly losesAnswers: boolean;
+  readonly repeatsDeletes: boolean;
   readonly values = new Map<string, Held>();
   /** Etags that values had, newest last. */
   readonly past = new Map<string, string[]>();
@@ -67,6 +70,7 @@ export class ModelState {
     this.canRestart = subject.reopen !== undefined;
     this.canCrash = subject.crash !== undefined && subject.recover !== undefined;
     this.losesAnswers = subject.losesAnswers ?? false;
+    this.repeatsDeletes = subject.repeatsDeletes ?? false;
   }
 
   /** Notes what a key holds now. */

@@ -100,7 +100,10 @@ function doorBelow(side: SideDoor, folder: string): SideDoor {
   };
 }
 
-/** Faults that retry gets over without a trace: refused for sure, or lost where repeating is harmless. */
+/**
+ * Faults that retry gets over without a trace: refused for sure, or lost where repeating is harmless; but for a delete, which
+ * may come a second time after somebody else has written.
+ */
 const passing: readonly Fault[] = [
   { kind: "lose", on: ["read", "readRanges", "readStream", "streamChunk", "stat", "list", "delete"], probability: 0.1 },
   {
@@ -122,11 +125,13 @@ const flaky = (store: ByteStore, faults = passing) => new ChaosStore(store, { fa
 
 /** Stacks as one would build them. */
 export const stacks: Readonly<Record<string, () => Promise<ModelSubject>>> = {
-  "meter over retry over chaos": async () =>
-    around(await memorySubject(), (store) => new MeterStore(new RetryStore(flaky(store), patient()))),
+  "meter over retry over chaos": async () => ({
+    ...around(await memorySubject(), (store) => new MeterStore(new RetryStore(flaky(store), patient()))),
+    repeatsDeletes: true,
+  }),
 
-  "retry over limit over timeout over chaos, on disk": async () =>
-    around(
+  "retry over limit over timeout over chaos, on disk": async () => ({
+    ...around(
       await diskSubject(),
       (store) =>
         new RetryStore(
@@ -134,6 +139,8 @@ export const stacks: Readonly<Record<string, () => Promise<ModelSubject>>> = {
           patient(),
         ),
     ),
+    repeatsDeletes: true,
+  }),
 
   "retry over chaos that loses answers, on disk": async () => ({
     ...around(await diskSubject(), (store) => new RetryStore(flaky(store, doubtful), patient())),
@@ -151,7 +158,7 @@ export const stacks: Readonly<Record<string, () => Promise<ModelSubject>>> = {
     const medium = await diskSubject();
     const wrap = (store: ByteStore) =>
       new CacheStore(new RetryStore(flaky(store), patient()), { medium: medium.store, maxBytes: 100_000 });
-    return besides(around(await diskSubject(), wrap), medium);
+    return { ...besides(around(await diskSubject(), wrap), medium), repeatsDeletes: true };
   },
 
   "overlay over a folder that is not empty below": async () => {
